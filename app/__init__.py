@@ -1,0 +1,1 @@
+"""Starts the program and wires window, engine and project together; the command line lives here."""

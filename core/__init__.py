@@ -1,0 +1,1 @@
+"""The science of PEScape: data, force fields, fitting, surfaces, dynamics. No Qt, ever."""

@@ -1,0 +1,1 @@
+"""Bonds from a geometry, and which dihedrals make sense."""

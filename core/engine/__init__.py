@@ -1,0 +1,1 @@
+"""Submit a job, stream its events, cancel it. The only door to everything that computes."""

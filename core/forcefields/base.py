@@ -1,0 +1,172 @@
+"""What every force field is: INFO, Hyper, compute; fit and state where it is trained."""
+
+from __future__ import annotations
+
+import dataclasses
+from abc import ABC, abstractmethod
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, ClassVar, Self
+
+import numpy as np
+import torch
+
+from core.dataset import Dataset, Split
+from core.forcefields.info import Info, Parameter
+from core.molecule import Molecule
+from core.wire import wire
+
+if TYPE_CHECKING:
+    from core.engine.context import Context
+
+
+class ForceFieldError(ValueError):
+    """A force field cannot do what was asked; the message says why and what to do."""
+
+
+def hyper(
+    default: Any,
+    *,
+    label: str,
+    unit: str = "",
+    help: str,
+    low: float | None = None,
+    high: float | None = None,
+    choices: tuple[str, ...] = (),
+) -> Any:
+    """A hyper-parameter: a dataclass field that carries what a form needs to show it.
+
+    `default` also gives the type (bool, int, float, str); low and high bound it, inclusive.
+    """
+    meta = {"label": label, "unit": unit, "help": help, "low": low, "high": high}
+    return field(default=default, metadata={**meta, "choices": choices})
+
+
+@dataclass(frozen=True)
+class NoHyper:
+    """A force field without hyper-parameters."""
+
+
+@wire
+@dataclass(frozen=True, eq=False)
+class Prediction:
+    """energy (B,) eV; forces (B,N,3) eV/Å; sigma (B,) eV where the force field knows it."""
+
+    energy: np.ndarray
+    forces: np.ndarray
+    sigma: np.ndarray | None = None
+
+
+class ForceField(ABC):
+    """A potential-energy function of one molecule.
+
+    Untrained fields are made by the constructor; trained ones by `fit` or `from_state`. `compute`
+    is the hot path (tensors on `device`); `predict` is the door (numpy, checked).
+    """
+
+    INFO: ClassVar[Info]
+    Hyper: ClassVar[type] = NoHyper
+
+    def __init__(
+        self, molecule: Molecule, hyper: Any = None, *, device: str = "cpu", dtype: str = "float64"
+    ) -> None:
+        self.molecule = molecule
+        self.hyper = self.Hyper() if hyper is None else hyper
+        self.device = torch.device(device)
+        self.dtype = getattr(torch, dtype)
+
+    def energy(self, positions: torch.Tensor) -> torch.Tensor:
+        """positions (B,N,3) Å -> energy (B,) eV, differentiable. Override this or `compute`."""
+        raise NotImplementedError(f"{self.INFO.label} has no differentiable energy")
+
+    def compute(self, positions: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """positions (B,N,3) Å -> energy (B,) eV and forces (B,N,3) eV/Å; F = -dE/dr by autograd."""
+        with torch.enable_grad():
+            x = positions.detach().requires_grad_(True)
+            e = self.energy(x)
+            (g,) = torch.autograd.grad(e.sum(), x)
+        return e.detach(), -g
+
+    def predict(self, positions: np.ndarray) -> Prediction:
+        """positions (B,N,3) Å -> Prediction.
+
+        Raises ForceFieldError where the shape does not fit the molecule, a coordinate is not
+        finite, or the field answers with something not finite (naming the geometry).
+        """
+        n = len(self.molecule.numbers)
+        r = np.asarray(positions, dtype=np.float64)
+        if r.ndim != 3 or r.shape[1:] != (n, 3):
+            raise ForceFieldError(f"positions have shape {r.shape}, expected (B, {n}, 3)")
+        if not np.isfinite(r).all():
+            bad = int(np.flatnonzero(~np.isfinite(r).all((1, 2)))[0])
+            raise ForceFieldError(f"geometry {bad + 1} has a coordinate that is not a number")
+        # torch.tensor copies: a read-only or later reused input is never shared with the field
+        e, f = self.compute(torch.tensor(r, dtype=self.dtype, device=self.device))
+        energy = e.detach().cpu().double().numpy()
+        forces = f.detach().cpu().double().numpy()
+        bad_e = ~(np.isfinite(energy) & np.isfinite(forces).all((1, 2)))
+        if bad_e.any():
+            which = int(np.flatnonzero(bad_e)[0]) + 1
+            raise ForceFieldError(f"{self.INFO.label}: no finite energy for geometry {which}")
+        return Prediction(energy, forces, self.sigma(positions))
+
+    def sigma(self, positions: np.ndarray) -> np.ndarray | None:
+        """Predicted standard deviation of the energy (B,) eV, or None where it is not known."""
+        return None
+
+    def at_grid(self, angles: np.ndarray, dihedrals: np.ndarray, step: np.ndarray) -> Any:
+        """Points that the field already holds for a dihedral grid, or None (most fields).
+
+        angles (G,A) rad are the grid points, dihedrals (A,4) the atoms, step (A,) rad the spacing.
+        Returns (energy (G,) eV with NaN where there is no point, positions (G,N,3) Å). Only
+        fields that are data (`reference`) override this.
+        """
+        return None
+
+    @classmethod
+    def fit(cls, dataset: Dataset, split: Split, hyper: Any, context: Context) -> Self:
+        """Train on `split.train`, choose on `split.valid`; reports through `context`."""
+        raise ForceFieldError(f"{cls.INFO.label} is not trained on data")
+
+    def state(self) -> dict[str, np.ndarray]:
+        """Everything `from_state` needs beyond molecule and hyper, as arrays."""
+        return {}
+
+    @classmethod
+    def from_state(
+        cls,
+        molecule: Molecule,
+        hyper: Any,
+        state: dict[str, np.ndarray],
+        *,
+        device: str = "cpu",
+        dtype: str = "float64",
+    ) -> Self:
+        """The field again from its state. Raises ForceFieldError when arrays do not fit."""
+        return cls(molecule, hyper, device=device, dtype=dtype)
+
+    @classmethod
+    def estimate(cls, molecule: Molecule, n_train: int, hyper: Any) -> tuple[float, float]:
+        """Rough cost of a fit before it is started: (seconds, bytes)."""
+        return 0.0, 0.0
+
+    @classmethod
+    def parameters(cls) -> tuple[Parameter, ...]:
+        """The fields of Hyper as data."""
+        rows = []
+        for f in dataclasses.fields(cls.Hyper):
+            kind = type(f.default).__name__
+            rows.append(Parameter(name=f.name, kind=kind, default=f.default, **f.metadata))
+        return tuple(rows)
+
+
+class DataForceField(ForceField, ABC):
+    """A field whose `compute` is numpy, one geometry or many (external programs, data)."""
+
+    @abstractmethod
+    def evaluate(self, positions: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """positions (B,N,3) Å -> energy (B,) eV, forces (B,N,3) eV/Å."""
+
+    def compute(self, positions: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        e, f = self.evaluate(positions.detach().cpu().double().numpy())
+        like = {"dtype": positions.dtype, "device": positions.device}
+        return torch.as_tensor(e, **like), torch.as_tensor(f, **like)

@@ -1,0 +1,50 @@
+"""What a force field tells about itself, as data: the window reads this without torch."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from core.wire import wire
+
+
+@wire
+@dataclass(frozen=True)
+class Parameter:
+    """One hyper-parameter as data, for forms and the command line (no torch needed to read it)."""
+
+    name: str
+    kind: str  # bool, int, float, str
+    default: bool | int | float | str
+    label: str
+    unit: str = ""
+    help: str = ""
+    low: float | None = None
+    high: float | None = None
+    choices: tuple[str, ...] = ()
+
+
+@wire
+@dataclass(frozen=True)
+class Info:
+    """What a force field is and can do.
+
+    family: MM, ML, semi-empirical, reference or external. trainable: has `fit`. differentiable:
+    its energy is a torch graph (Hessians by autograd). batched: one call costs much less than B
+    single calls. elements: atomic numbers it covers, empty = any.
+    """
+
+    key: str
+    label: str
+    family: str
+    doi: str = ""
+    about: str = ""
+    implementation: str = ""
+    trainable: bool = False
+    differentiable: bool = False
+    batched: bool = False
+    gpu: bool = False
+    uncertainty: bool = False
+    needs_bonds: bool = False
+    absolute_energy: bool = False  # energies comparable with the reference without a shift
+    elements: tuple[int, ...] = ()
+    parameters: tuple[Parameter, ...] = ()

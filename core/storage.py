@@ -1,0 +1,1 @@
+"""Save and load one `@wire` record as one .npz without pickles, atomically."""

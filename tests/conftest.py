@@ -1,0 +1,30 @@
+"""Fixtures that every test may use."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+@pytest.fixture(scope="session")
+def shared() -> Path:
+    """The folder of reference data that developers have and users do not."""
+    path = Path(os.environ.get("PESCAPE_SHARED", ROOT.parent / "shared"))
+    if not (path / "data").is_dir():
+        pytest.skip("the developers' reference data is not here (set PESCAPE_SHARED)")
+    return path
+
+
+@pytest.fixture(scope="session")
+def example() -> Path:
+    """The ethanol example that ships with the program."""
+    path = ROOT / "resources" / "examples" / "ethanol"
+    if not (path / "ethanol.extxyz").exists():
+        pytest.skip("the ethanol example has not been generated")
+    return path

@@ -1,0 +1,1 @@
+"""What a person sees. Computes nothing, imports no torch."""
