@@ -1,0 +1,1 @@
+"""One file per subcommand: NAME, HELP, ORDER, arguments(parser), run(options, console)."""

@@ -1,0 +1,218 @@
+"""Do the whole round on the ethanol example: train, compare surfaces, run dynamics, report.
+
+Writes report.html, figures, CSV tables and a project that the window opens.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import shutil
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from app import report
+from app.cli_output import write_text
+from app.commands.compare import say_scorecard
+from app.commands.fit import error_figures
+from app.commands.md import run_figures, traces_csv
+from app.commands.scan import surface_csv, surface_figures
+from app.console import Console, UserError
+from core.analyses import surface_tools
+from core.analyses.dynamics import DynamicsSpec
+from core.analyses.errors import Errors, ErrorsSpec
+from core.analyses.fit import Fit, FitSpec
+from core.analyses.importing import ImportSpec
+from core.analyses.surface import Axis, Surface, SurfaceSpec
+from core.fieldref import FieldRef
+from core.units import KCAL_MOL
+
+NAME = "demo"
+HELP = "the whole round on the ethanol example, with a report (about a minute, no screen)"
+ORDER = 10
+EXAMPLE = Path(__file__).resolve().parents[2] / "resources" / "examples" / "ethanol"
+OTHERS = ("mmff94", "uff", "gfn2-xtb")
+#: C-C-O-H and H-C-C-O, 24 points each over one period.
+AXES = tuple(
+    Axis(atoms=atoms, start=-np.pi, stop=np.pi - np.pi / 12, n=24)
+    for atoms in ((0, 1, 2, 8), (3, 0, 1, 2))
+)
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """Options of `demo`."""
+    parser.add_argument(
+        "--out", type=Path, required=True, metavar="DIR", help="new or empty folder"
+    )
+    parser.add_argument("--train", type=int, default=400, metavar="N", help="training frames")
+    parser.add_argument("--time", type=float, default=5.0, metavar="ps", help="of dynamics")
+
+
+def run(options: argparse.Namespace, console: Console) -> dict[str, Any]:
+    """Run every step; the project in DIR/project keeps all of it."""
+    from core.project import Project, ProjectError
+
+    started = time.monotonic()
+    if not (EXAMPLE / "ethanol.extxyz").exists():
+        raise UserError(f"the example is missing: {EXAMPLE / 'ethanol.extxyz'}")
+    try:
+        options.out.mkdir(parents=True, exist_ok=True)
+        old = options.out / "project"
+        if (old / "project.json").exists():
+            shutil.rmtree(old)  # only ever the project of an earlier demo
+        project = Project.create(old, "ethanol demo")
+    except (OSError, ProjectError) as error:
+        raise UserError(f"cannot make a project in {options.out}: {error}") from None
+
+    frames = _import(console, project, "ethanol.extxyz", "ethanol 500 K")
+    grid = _import(console, project, "surface.extxyz", "ethanol surface")
+    fit_item, fit = _train(console, project, str(frames.record), options)
+    fields = [FieldRef(key="reference", dataset=str(grid.record), label="PBE/def2-SVP")]
+    fields.append(FieldRef(key=fit.key, model=str(fit_item.folder / "model.npz"), label=fit.label))
+    fields += [console.field(key) for key in OTHERS]
+
+    errors = {fit.label: fit.errors}
+    for field in fields[2:]:
+        errors[field.label] = _errors(console, project, field, str(frames.record), fit)
+    surface = _surface(console, project, str(grid.record), fields)
+    trajectory = _dynamics(console, project, fields[1], surface, options)
+    seconds = time.monotonic() - started
+    path = _report(options.out, fit, errors, surface, trajectory, seconds)
+
+    from core.analyses.compare import scorecard
+
+    figures = {
+        "scorecard": say_scorecard(console, scorecard(project)),
+        "errors": {label: error_figures(e) for label, e in errors.items()},
+        "surface": surface_figures(surface),
+        "dynamics": run_figures(trajectory),
+        "seconds": seconds,
+        "report": str(path),
+    }
+    console.say(f"done in {seconds:.0f} s: {path}")
+    console.say(f"open it in the window with: pescape {options.out / 'project'}")
+    return figures
+
+
+def _import(console: Console, project: Any, name: str, title: str) -> Any:
+    item = project.reserve("datasets", title)
+    console.run(ImportSpec(path=str(EXAMPLE / name), out=str(item.folder)), f"reading {name}")
+    return item
+
+
+def _train(console: Console, project: Any, data: str, options: Any) -> tuple[Any, Fit]:
+    item = project.reserve("fits", f"sGDML {options.train}")
+    fit = console.run(
+        FitSpec(
+            key="sgdml",
+            dataset=data,
+            n_train=options.train,
+            n_valid=100,
+            label=f"sGDML {options.train}",
+            device=options.device,
+            out=str(item.folder),
+        ),
+        "training sGDML",
+    )
+    console.say(
+        f"sGDML, {options.train} frames: force MAE {1000 * fit.errors.force_mae:.1f} meV/Å "
+        f"on {fit.errors.n_forces} test frames, trained in {fit.fit_seconds:.1f} s"
+    )
+    return item, fit
+
+
+def _errors(console: Console, project: Any, field: FieldRef, data: str, fit: Fit) -> Errors:
+    item = project.reserve("errors", f"{field.label} on ethanol")
+    spec = ErrorsSpec(field=field, dataset=data, frames=fit.split.test, out=str(item.folder))
+    return console.run(spec, f"testing {field.label}")
+
+
+def _surface(console: Console, project: Any, data: str, fields: list[FieldRef]) -> Surface:
+    from core import storage
+    from core.dataset import Dataset
+
+    item = project.reserve("surfaces", "ethanol, reference geometries")
+    molecule = storage.load(Path(data), Dataset).molecule
+    spec = SurfaceSpec(
+        molecule=molecule, axes=AXES, fields=tuple(fields), name=item.name, out=str(item.folder)
+    )
+    return console.run(spec, "surfaces")
+
+
+def _dynamics(console: Console, project: Any, field: FieldRef, surface: Surface, options: Any):
+    import dataclasses
+
+    item = project.reserve("runs", f"{field.label}, 500 K")
+    best = int(np.nanargmin(surface.layers[0].energy))
+    start = dataclasses.replace(surface.molecule, positions=surface.layers[0].positions[best])
+    spec = DynamicsSpec(
+        molecule=start,
+        field=field,
+        time=options.time * 1000,
+        temperature=500.0,
+        replicas=4,
+        stride=20,
+        device=options.device,
+        name=item.name,
+        out=str(item.folder),
+    )
+    return console.run(spec, "dynamics")
+
+
+def _report(out: Path, fit: Fit, errors: dict, surface: Surface, trajectory: Any, seconds: float):
+    page = report.Report(out, "PEScape: ethanol, end to end")
+    note = json.loads((EXAMPLE / "certificate.json").read_text(encoding="utf-8"))
+    page.text(
+        f"Data: {note['sampling']['frames']} frames of 500 K Langevin dynamics on GFN2-xTB, "
+        f"labelled at {note['level']} ({note['programs']['pyscf']} pyscf, {note['date']}). "
+        f"sGDML was trained on {len(fit.split.train)} of them in {fit.fit_seconds:.1f} s; errors "
+        f"are on {fit.errors.n_forces} frames it never saw. All of this took {seconds:.0f} s."
+    )
+    page.heading("Errors")
+    base = surface.layers[0].energy
+    rmse = {
+        layer.label: surface_tools.rmse(layer.energy, base) / KCAL_MOL for layer in surface.layers
+    }
+    page.table(
+        "errors",
+        [
+            "force field",
+            "energy MAE (meV)",
+            "force MAE (meV/Å)",
+            "force RMSE (meV/Å)",
+            "surface RMSE (kcal/mol)",
+            "ms per geometry, bulk",
+        ],
+        [
+            [
+                label,
+                f"{1000 * e.energy_mae:.1f}",
+                f"{1000 * e.force_mae:.1f}",
+                f"{1000 * e.force_rmse:.1f}",
+                f"{rmse[label]:.2f}",
+                f"{e.predict_bulk_ms:.3f}",
+            ]
+            for label, e in errors.items()
+        ],
+    )
+    page.figure("parity", report.parity(fit.errors), f"{fit.label} on its test frames")
+    page.heading("Surfaces")
+    page.figure(
+        "surfaces",
+        report.maps(surface, reference=0),
+        "Every force field on the reference's own geometries (relaxed with GFN2-xTB), each with "
+        "its minimum at zero; below, the difference to the reference without its mean.",
+    )
+    write_text(out / "surfaces.csv", surface_csv(surface))
+    page.heading("Dynamics")
+    page.text(
+        f"{trajectory.label}: {trajectory.stable_ps:.2f} ps stable, "
+        f"{trajectory.steps_per_second:.0f} steps per second over "
+        f"{trajectory.positions.shape[1]} replicas. " + " ".join(trajectory.reasons)
+    )
+    page.figure("dynamics", report.dynamics(trajectory, surface, layer=1), "Langevin, 500 K")
+    write_text(out / "dynamics.csv", traces_csv(trajectory))
+    return page.write()

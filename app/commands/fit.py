@@ -1,0 +1,117 @@
+"""Train a force field on labelled frames and save it."""
+
+from __future__ import annotations
+
+import argparse
+import math
+from pathlib import Path
+from typing import Any
+
+from app.console import Console, UserError, parse_settings
+from core.analyses.errors import Errors, ErrorsSpec
+from core.analyses.fit import Fit, FitSpec
+from core.fieldref import FieldRef
+
+NAME = "fit"
+HELP = "train a force field: pescape fit DATA --field sgdml --train 200 --out MODEL"
+ORDER = 20
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """Options of `fit`."""
+    parser.add_argument("data", help="labelled frames of one molecule (extxyz, npz …)")
+    parser.add_argument("--field", required=True, metavar="FIELD", help="for example sgdml")
+    parser.add_argument("--train", type=int, default=200, metavar="N", help="training frames")
+    parser.add_argument("--valid", type=int, default=100, metavar="N", help="validation frames")
+    parser.add_argument("--seed", type=int, default=0, help="seed of the draw")
+    parser.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        metavar="NAME=VALUE",
+        help="a hyper-parameter, for example sigma=20 (again for more)",
+    )
+    parser.add_argument("--test", metavar="DATA2", help="test on these frames instead")
+    parser.add_argument("--units", default="", help="energy unit of the file where it is unsure")
+    parser.add_argument("--out", type=Path, required=True, metavar="MODEL", help="model file")
+
+
+def run(options: argparse.Namespace, console: Console) -> dict[str, Any]:
+    """Fit, test, save."""
+    if options.train < 1 or options.valid < 0:
+        raise UserError("--train must be at least 1 and --valid at least 0")
+    _, path = console.dataset(options.data, units=options.units)
+    folder = console.folder("fit")
+    fit: Fit = console.run(
+        FitSpec(
+            key=options.field,
+            dataset=path,
+            n_train=options.train,
+            n_valid=options.valid,
+            seed=options.seed,
+            hyper=parse_settings(options.set),
+            device=options.device,
+            out=str(folder),
+        ),
+        f"training {options.field}",
+    )
+    errors = fit.errors
+    if options.test:
+        _, other = console.dataset(options.test, units=options.units, name="test")
+        field = FieldRef(key=fit.key, model=str(folder / "model.npz"), label=fit.label)
+        errors = console.run(ErrorsSpec(field=field, dataset=other), "testing")
+    console.copy(folder / "model.npz", options.out)
+    figures = {
+        **error_figures(errors),
+        "fit_seconds": fit.fit_seconds,
+        "peak_rss_bytes": fit.peak_rss,
+    }
+    for key, value in fit.info.items():
+        console.say(f"  {key}: {value}")
+    say_errors(console, errors)
+    console.say(f"trained in {fit.fit_seconds:.1f} s, {fit.peak_rss / 2**30:.2f} GiB at most")
+    console.say(f"saved {options.out}")
+    figures["info"] = dict(fit.info)
+    figures["hyper"] = dict(fit.hyper)
+    figures["n_train"] = len(fit.split.train)
+    return figures
+
+
+def error_figures(errors: Errors) -> dict[str, float]:
+    """The error keys of every command's JSON."""
+    return {
+        "energy_mae_eV": errors.energy_mae,
+        "energy_rmse_eV": errors.energy_rmse,
+        "force_mae_eV_per_A": errors.force_mae,
+        "force_rmse_eV_per_A": errors.force_rmse,
+        "energy_shift_eV": errors.energy_shift,
+        "predict_bulk_ms": errors.predict_bulk_ms,
+        "predict_single_ms": errors.predict_single_ms,
+        "n_energies": errors.n_energies,
+        "n_forces": errors.n_forces,
+    }
+
+
+def say_errors(console: Console, errors: Errors) -> None:
+    """Errors as a person reads them."""
+    rows = [
+        ["energy (meV)", _meV(errors.energy_mae), _meV(errors.energy_rmse), str(errors.n_energies)],
+        ["force (meV/Å)", _meV(errors.force_mae), _meV(errors.force_rmse), str(errors.n_forces)],
+    ]
+    console.table([errors.label, "MAE", "RMSE", "frames"], rows)
+    if errors.energy_shift:
+        console.say(
+            f"energies compared after a shift by their mean difference, "
+            f"{errors.energy_shift:.4f} eV"
+        )
+    for note in errors.notes.values():
+        console.say(f"  {note}")
+    if math.isfinite(errors.predict_bulk_ms):
+        console.say(
+            f"per geometry: {errors.predict_bulk_ms:.3f} ms in bulk, "
+            f"{errors.predict_single_ms:.3f} ms single"
+        )
+
+
+def _meV(value: float) -> str:
+    return f"{value * 1000:.2f}" if math.isfinite(value) else "–"

@@ -1,0 +1,215 @@
+"""What every subcommand uses: the engine with a progress bar, inputs, tables on the terminal."""
+
+from __future__ import annotations
+
+import contextlib
+import shutil
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+
+from core.analyses.importing import Imported, ImportSpec, Report
+from core.dataset import Dataset
+from core.fieldref import FieldRef
+from core.molecule import Molecule
+
+
+class UserError(Exception):
+    """Something the person must change; shown as one line. status: the exit code."""
+
+    def __init__(self, message: str, *, status: int = 2) -> None:
+        super().__init__(" ".join(message.split()))
+        self.status = status
+
+
+class Console:
+    """An engine, a scratch folder, and progress on stderr. Use as a context manager."""
+
+    def __init__(self, *, device: str = "cpu") -> None:
+        self.device = device
+        self._stack = contextlib.ExitStack()
+        self._engine: Any = None
+        self._scratch: Path | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        self._stack.close()
+
+    @property
+    def engine(self) -> Any:
+        """The engine, started on first use."""
+        if self._engine is None:
+            from core.engine.client import Engine
+
+            self._engine = self._stack.enter_context(Engine(workers=1))
+        return self._engine
+
+    def folder(self, name: str) -> Path:
+        """A scratch folder that is gone when the command ends."""
+        if self._scratch is None:
+            made = self._stack.enter_context(tempfile.TemporaryDirectory(prefix="pescape-"))
+            self._scratch = Path(made)
+        path = self._scratch / name
+        path.mkdir(exist_ok=True)
+        return path
+
+    def run(self, spec: Any, title: str) -> Any:
+        """Submit, show progress until the end, return the result.
+
+        Raises UserError (status 1) with the engine's sentence when the job failed.
+        """
+        from core.engine.client import EngineError
+        from tqdm import tqdm
+
+        bar = tqdm(
+            total=100,
+            desc=title,
+            file=sys.stderr,
+            leave=False,
+            disable=not sys.stderr.isatty(),
+            bar_format="{desc} |{bar}| {percentage:3.0f} % {postfix}",
+        )
+        with bar:
+            handle = self.engine.submit(spec, device=self.device, title=title)
+            try:
+                for event in handle.events():
+                    if event.kind == "progress":
+                        bar.n = round(100 * event.fraction)
+                        bar.set_postfix_str(_left(event.payload.get("seconds_left")))
+                    elif event.kind == "log":
+                        bar.write(f"  {event.payload['message']}", file=sys.stderr)
+                return handle.result()
+            except EngineError as error:
+                raise UserError(str(error), status=1) from None
+            except KeyboardInterrupt:
+                handle.cancel()
+                raise
+
+    # -- inputs -----------------------------------------------------------------------------
+    def read(self, source: str, *, units: str = "", name: str = "read") -> Imported:
+        """Read a file or a SMILES string. Raises UserError where units must be said."""
+        smiles = not Path(source).exists() and _looks_like_smiles(source)
+        spec = ImportSpec(
+            path=source,
+            format="smiles" if smiles else "",
+            units=units,
+            out=str(self.folder(name)),
+        )
+        found = self.run(spec, f"reading {Path(source).name}")
+        for report in found.reports:
+            if report.unsure:
+                choices = ", ".join(report.unit_choices)
+                raise UserError(f"{source}: {report.unsure} Say --units (one of {choices}).")
+            self.say(_summary(report))
+        return found
+
+    def dataset(self, source: str, *, units: str = "", name: str = "data") -> tuple[Dataset, str]:
+        """Read labelled frames of one molecule -> the data set and the path of its record."""
+        found = self.read(source, units=units, name=name)
+        if len(found.datasets) != 1:
+            raise UserError(
+                f"{source} holds {len(found.datasets)} different molecules; "
+                "give a file with one of them"
+            )
+        return found.datasets[0], found.paths[0]
+
+    def molecule(self, source: str, *, frame: int = 1) -> Molecule:
+        """Read one geometry (frame counted from 1)."""
+        data, _ = self.dataset(source, name="geometry")
+        if not 1 <= frame <= len(data):
+            raise UserError(f"{source} has {len(data)} frames; there is no frame {frame}")
+        import dataclasses
+
+        return dataclasses.replace(data.molecule, positions=data.positions[frame - 1])
+
+    def field(self, text: str, *, settings: list[str] | None = None) -> FieldRef:
+        """MODEL|FIELD -> FieldRef. A file is a model, anything else a field's key."""
+        hyper = parse_settings(settings or [])
+        path = Path(text)
+        if path.is_file():
+            return FieldRef(key="", model=str(path.resolve()), hyper={}, label=path.stem)
+        known = {info.key: info for info in self.engine.catalog()}
+        if text not in known:
+            raise UserError(
+                f"{text!r} is neither a model file nor a force field; "
+                f"known force fields: {', '.join(sorted(known))}"
+            )
+        if known[text].trainable:
+            raise UserError(f"{known[text].label} must be trained first: pescape fit")
+        return FieldRef(key=text, hyper=hyper, label=known[text].label)
+
+    # -- words ------------------------------------------------------------------------------
+    @staticmethod
+    def say(text: str) -> None:
+        """A line for the person (stdout)."""
+        print(text, flush=True)
+
+    @staticmethod
+    def table(header: list[str], rows: list[list[str]]) -> None:
+        """A plain table, numbers to the right."""
+        widths = [max(len(str(r[i])) for r in [header, *rows]) for i in range(len(header))]
+        for row in [header, *rows]:
+            cells = [
+                str(c).ljust(w) if i == 0 else str(c).rjust(w)
+                for i, (c, w) in enumerate(zip(row, widths, strict=True))
+            ]
+            print("  ".join(cells).rstrip(), flush=True)
+
+    @staticmethod
+    def copy(source: Path, target: Path) -> None:
+        """Copy a finished file to where the person wants it, atomically."""
+        part = target.with_name(target.name + ".part")
+        try:
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(source, part)
+            part.replace(target)
+        except OSError as error:
+            raise UserError(f"cannot write {target}: {error.strerror}") from None
+
+
+def parse_settings(settings: list[str]) -> dict[str, bool | int | float | str]:
+    """["sigma=20", …] -> values; numbers and true/false are recognised."""
+    values: dict[str, bool | int | float | str] = {}
+    for text in settings:
+        key, sign, value = text.partition("=")
+        if not sign or not key:
+            raise UserError(f"--set {text!r} is not of the form name=value")
+        values[key.strip()] = _value(value.strip())
+    return values
+
+
+def _value(text: str) -> bool | int | float | str:
+    if text.lower() in ("true", "false"):
+        return text.lower() == "true"
+    for kind in (int, float):
+        with contextlib.suppress(ValueError):
+            return kind(text)
+    return text
+
+
+def _looks_like_smiles(text: str) -> bool:
+    return "/" not in text.strip("/\\") and "." not in Path(text).suffix
+
+
+def _left(seconds: Any) -> str:
+    if not isinstance(seconds, float) or not np.isfinite(seconds):
+        return ""
+    return f"{seconds:.0f} s left" if seconds < 90 else f"{seconds / 60:.0f} min left"
+
+
+def _summary(report: Report) -> str:
+    text = (
+        f"{report.formula}: {report.frames} frames, {report.n_energies} energies and "
+        f"{report.n_forces} forces found"
+    )
+    if report.units:
+        text += f"; units {report.units} ({report.unit_reason})"
+    warnings = [*report.problems]
+    if report.force_sign == "reversed":
+        warnings.append(f"the forces look reversed: {report.force_sign_detail}")
+    return "\n  ".join([text, *warnings])

@@ -1,0 +1,1 @@
+"""Icons, examples and the scripts that make them."""

@@ -1,0 +1,1 @@
+"""Speed, printed as ratios against the peer measured in the same run. Not timed tests."""
