@@ -17,6 +17,7 @@ import numpy as np
 T = TypeVar("T")
 TAG = "!"  # the key that holds a class name in a tree
 MAX_DEPTH = 24
+MAX_ITEMS = 262_144  # of one list or table; more numbers than that belong into an array
 DTYPES = ("float64", "float32", "int64", "int32", "bool", "uint8")
 
 _CLASSES: dict[str, type] = {}
@@ -48,11 +49,22 @@ def pack(value: Any) -> Any:
             tree[field.name] = pack(getattr(value, field.name))
         return tree
     if isinstance(value, np.ndarray):
+        if value.dtype.name not in DTYPES:
+            raise WireError(f"arrays of {value.dtype.name} cannot travel")
         return value
     if isinstance(value, np.generic):
-        return value.item()
-    if value is None or isinstance(value, bool | int | float | str):
+        plain = value.item()
+        if isinstance(plain, np.generic):  # longdouble has no plain form
+            raise WireError(f"a {type(value).__name__} cannot travel")
+        return pack(plain)
+    if value is None or isinstance(value, bool | float | str):
         return value
+    if isinstance(value, int):
+        if not -(2**63) <= value < 2**63:
+            raise WireError(f"{value} is too large for an integer")
+        return value
+    if isinstance(value, list | tuple | dict) and len(value) > MAX_ITEMS:
+        raise WireError(f"a list of {len(value)} values cannot travel, an array could")
     if isinstance(value, list | tuple):
         return [pack(v) for v in value]
     if isinstance(value, dict):
@@ -84,15 +96,19 @@ def _unpack(tree: Any, kind: Any, *, where: str, depth: int) -> Any:
         return _record(tree, kind, where=where, depth=depth)
     if kind is np.ndarray or origin is np.ndarray:
         return _array(tree, where=where)
+    if origin is list:
+        return list(_tuple(tree, (*typing.get_args(kind), ...), where=where, depth=depth))
     if origin is tuple:
         return _tuple(tree, typing.get_args(kind), where=where, depth=depth)
     if origin is dict:
         if not isinstance(tree, dict):
             raise WireError(f"{where}: expected a table")
         inner = typing.get_args(kind)[1]
+        _text_keys(tree, where=where)
+        if TAG in tree:
+            raise WireError(f"{where}: expected a table, got {tree[TAG]!r}")
         return {
-            str(k): _unpack(v, inner, where=f"{where}.{k}", depth=depth + 1)
-            for k, v in tree.items()
+            k: _unpack(v, inner, where=f"{where}.{k}", depth=depth + 1) for k, v in tree.items()
         }
     if kind is float and isinstance(tree, int | float) and not isinstance(tree, bool):
         return float(tree)
@@ -105,8 +121,14 @@ def _unpack(tree: Any, kind: Any, *, where: str, depth: int) -> Any:
 
 
 def _union(tree: Any, kind: Any, *, where: str, depth: int) -> Any:
+    options = typing.get_args(kind)
+    if isinstance(tree, dict) and isinstance(tree.get(TAG), str):
+        # a record says itself which option it is; its own error is the one worth telling
+        cls = _CLASSES.get(tree[TAG])
+        fitting = [o for o in options if isinstance(o, type) and cls and issubclass(cls, o)]
+        options = tuple(fitting) or options
     problem: WireError | None = None
-    for option in typing.get_args(kind):
+    for option in options:
         try:
             return _unpack(tree, option, where=where, depth=depth)
         except WireError as error:
@@ -118,9 +140,8 @@ def _untyped(tree: Any, *, where: str, depth: int) -> Any:
     if isinstance(tree, dict):
         if TAG in tree:
             return _record(tree, None, where=where, depth=depth)
-        return {
-            str(k): _unpack(v, Any, where=f"{where}.{k}", depth=depth + 1) for k, v in tree.items()
-        }
+        _text_keys(tree, where=where)
+        return {k: _unpack(v, Any, where=f"{where}.{k}", depth=depth + 1) for k, v in tree.items()}
     if isinstance(tree, list | tuple):
         return tuple(_unpack(v, Any, where=f"{where}[]", depth=depth + 1) for v in tree)
     if isinstance(tree, np.ndarray):
@@ -138,6 +159,7 @@ def _record(tree: Any, kind: Any, *, where: str, depth: int) -> Any:
         raise WireError(f"{where or 'value'}: unknown record {tree[TAG]!r}")
     if kind is not None and not issubclass(cls, kind):
         raise WireError(f"{where or 'value'}: expected {kind.__name__}, got {cls.__name__}")
+    _text_keys(tree, where=where)
     fields = {f.name: f for f in dataclasses.fields(cls)}
     unknown = sorted(set(tree) - set(fields) - {TAG})
     if unknown:
@@ -154,6 +176,11 @@ def _record(tree: Any, kind: Any, *, where: str, depth: int) -> Any:
         raise
     except (TypeError, ValueError) as error:
         raise WireError(f"{cls.__name__}: {error}") from error
+
+
+def _text_keys(tree: dict, *, where: str) -> None:
+    if any(type(k) is not str for k in tree):
+        raise WireError(f"{where or 'value'}: a table whose keys are not text")
 
 
 def _array(tree: Any, *, where: str) -> np.ndarray:

@@ -15,6 +15,9 @@ class Cancelled(Exception):
     """Raised inside a job at the next check after the user cancelled it."""
 
 
+PROGRESS_INTERVAL = 0.05  # s between two progress events: more than a screen can show
+
+
 class Context:
     """Handed to every `run` and `fit`.
 
@@ -34,6 +37,8 @@ class Context:
         self._cancel = threading.Event()
         self._stop = threading.Event()
         self._start = time.monotonic()
+        self._told = -PROGRESS_INTERVAL
+        self._pending: tuple[float, dict[str, Any]] | None = None
         self.device = device
         self.job = job
 
@@ -58,11 +63,25 @@ class Context:
 
     # -- out --------------------------------------------------------------------------------
     def progress(self, fraction: float, message: str = "") -> None:
-        """Report 0..1 done; time left follows from the pace so far. Raises Cancelled."""
+        """Report 0..1 done; time left follows from the pace so far. Raises Cancelled.
+
+        At most 20 a second go out; the first and the last always do.
+        """
         self.check()
-        spent = time.monotonic() - self._start
+        now = time.monotonic()
+        spent = now - self._start
         left = spent * (1 - fraction) / fraction if fraction > 0 else float("nan")
-        self._emit("progress", float(fraction), {"message": message, "seconds_left": left})
+        self._pending = (float(fraction), {"message": message, "seconds_left": left})
+        if now - self._told >= PROGRESS_INTERVAL or fraction >= 1:
+            self._told = now
+            self.flush()
+
+    def flush(self) -> None:
+        """Send the progress that was held back (the worker calls this at the end of a job)."""
+        if self._pending is not None:
+            fraction, payload = self._pending
+            self._pending = None
+            self._emit("progress", fraction, payload)
 
     def curve(self, name: str, x, y, *, x_label: str = "", y_label: str = "") -> None:
         """Append points to a live curve."""
@@ -82,6 +101,13 @@ class Context:
     def log(self, message: str) -> None:
         """A line for the job's log."""
         self._emit("log", float("nan"), {"message": message})
+
+    @staticmethod
+    def peak_rss() -> float:
+        """Largest resident memory of this process during the job, in bytes."""
+        from core.engine import system
+
+        return system.peak_rss()
 
     @staticmethod
     def path(out: str) -> Path:
