@@ -7,3 +7,9 @@ NET_FORCE = 1e-7  # eV/Å
 NET_TORQUE = 1e-6  # eV
 BATCH_EQUALS_SINGLE = 1e-9  # eV and eV/Å
 HELD_DIHEDRAL = 1e-6  # rad, requested against measured
+ANALYTIC_EQUALS_AUTOGRAD = 1e-9  # eV and eV/Å, a hand-written path against the derived one
+GPU_EQUALS_CPU = 1e-9  # eV and eV/Å in float64: another order of summation
+ORACLE_ENERGY = 1e-6  # eV, the same method computed by another program or on another day
+ASE_UNITS = 2e-8  # relative: ASE's own units are CODATA 2014, ours 2018
+RELAXED_AGAINST_ASE = 1e-4  # eV, relaxed energy against ASE's FixInternals + BFGS, same field
+FINITE_DIFFERENCE_HESSIAN = 1e-3  # eV/Å² of some 50: forces differ in their cubic term, h = 1e-4 Å

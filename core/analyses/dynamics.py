@@ -80,8 +80,28 @@ class Trajectory:
 
 
 def run(spec: DynamicsSpec, context: Context) -> Trajectory:
-    """See DynamicsSpec."""
-    raise NotImplementedError
+    """See DynamicsSpec; the number of steps is rounded to whole strides.
+
+    Starts at the molecule's geometry as it is, with Maxwell-Boltzmann velocities and the centre of
+    mass at rest. A replica that becomes unphysical (looked for every 5 steps) stays where it was in
+    later frames, with NaN velocities and energies; the others go on. stable_ps is the time until
+    the first replica ended, or all of the run when none did.
+
+    Raises ValueError before the first step: settings that cannot be, a time step too long for the
+    fastest vibration, a starting geometry the field cannot do, too many frames to keep, a
+    checkpoint of another run.
+    """
+    from core import storage
+    from core.forcefields.load import make
+    from core.motion.trajectory import Run, check
+
+    check(spec)
+    field = make(spec.field, spec.molecule, device=spec.device)
+    trajectory = Run(spec, field, context).go()
+    if spec.out:
+        storage.save(context.path(spec.out) / "record.npz", trajectory)
+    context.progress(1.0, "done")
+    return trajectory
 
 
 SPEC = DynamicsSpec

@@ -88,8 +88,22 @@ class Surface:
 
 
 def run(spec: SurfaceSpec, context: Context) -> Surface:
-    """See SurfaceSpec."""
-    raise NotImplementedError
+    """See SurfaceSpec.
+
+    Axes must be different rotatable bonds. A force field that fails gives a layer of NaN with the
+    reason in `problems`, and the others go on. A stop keeps the points that are there. Raises
+    ValueError naming the axis that makes no sense, or when no force field gave any energy.
+    """
+    from core import storage
+    from core.motion.layers import compute
+
+    layers = compute(spec, context)
+    name = spec.name or f"{spec.molecule.name or spec.molecule.formula} surface"
+    surface = Surface(name, spec.molecule, spec.axes, spec.relax, layers)
+    if spec.out:
+        storage.save(context.path(spec.out) / "record.npz", surface)
+    context.progress(1.0, "done")
+    return surface
 
 
 SPEC = SurfaceSpec

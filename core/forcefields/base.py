@@ -17,6 +17,7 @@ from core.wire import wire
 
 if TYPE_CHECKING:
     from core.engine.context import Context
+    from core.fieldref import FieldRef
 
 
 class ForceFieldError(ValueError):
@@ -65,6 +66,8 @@ class ForceField(ABC):
 
     INFO: ClassVar[Info]
     Hyper: ClassVar[type] = NoHyper
+    #: Hyper-parameters with which a fit on some 30 frames takes a few seconds (for tests).
+    QUICK: ClassVar[dict[str, bool | int | float | str]] = {}
 
     def __init__(
         self, molecule: Molecule, hyper: Any = None, *, device: str = "cpu", dtype: str = "float64"
@@ -73,6 +76,20 @@ class ForceField(ABC):
         self.hyper = self.Hyper() if hyper is None else hyper
         self.device = torch.device(device)
         self.dtype = getattr(torch, dtype)
+        #: Why geometries of the last `compute` got no energy: index from 0 -> reason.
+        self.reasons: dict[int, str] = {}
+
+    @classmethod
+    def open(cls, ref: FieldRef, molecule: Molecule, *, device: str = "cpu") -> Self:
+        """The field a reference without a model file names; see `core.forcefields.load.make`.
+
+        Fields that need more than molecule and hyper (a data set) override this.
+        """
+        from core.forcefields.load import hyper_from
+
+        if cls.INFO.trainable:
+            raise ForceFieldError(f"{cls.INFO.label} must be trained first: name a saved model")
+        return cls(molecule, hyper_from(cls, ref.hyper), device=device)
 
     def energy(self, positions: torch.Tensor) -> torch.Tensor:
         """positions (B,N,3) Å -> energy (B,) eV, differentiable. Override this or `compute`."""
@@ -86,6 +103,17 @@ class ForceField(ABC):
             (g,) = torch.autograd.grad(e.sum(), x)
         return e.detach(), -g
 
+    def hessian(self, positions: torch.Tensor) -> torch.Tensor:
+        """positions (N,3) Å -> d²E/dr² (3N,3N) eV/Å² by autograd (differentiable fields only)."""
+        n = positions.numel()
+        shape = positions.shape
+
+        def energy(x: torch.Tensor) -> torch.Tensor:
+            return self.energy(x.reshape(1, *shape))[0]
+
+        with torch.enable_grad():
+            return torch.autograd.functional.hessian(energy, positions.reshape(n)).detach()
+
     def predict(self, positions: np.ndarray) -> Prediction:
         """positions (B,N,3) Å -> Prediction.
 
@@ -93,21 +121,30 @@ class ForceField(ABC):
         finite, or the field answers with something not finite (naming the geometry).
         """
         n = len(self.molecule.numbers)
-        r = np.asarray(positions, dtype=np.float64)
+        # a copy: a read-only, strided or later reused input is never shared with the field
+        r = np.array(positions, dtype=np.float64, order="C")
         if r.ndim != 3 or r.shape[1:] != (n, 3):
             raise ForceFieldError(f"positions have shape {r.shape}, expected (B, {n}, 3)")
         if not np.isfinite(r).all():
             bad = int(np.flatnonzero(~np.isfinite(r).all((1, 2)))[0])
             raise ForceFieldError(f"geometry {bad + 1} has a coordinate that is not a number")
-        # torch.tensor copies: a read-only or later reused input is never shared with the field
-        e, f = self.compute(torch.tensor(r, dtype=self.dtype, device=self.device))
+        e, f = self.compute(torch.from_numpy(r).to(self.device, self.dtype))
         energy = e.detach().cpu().double().numpy()
         forces = f.detach().cpu().double().numpy()
         bad_e = ~(np.isfinite(energy) & np.isfinite(forces).all((1, 2)))
         if bad_e.any():
-            which = int(np.flatnonzero(bad_e)[0]) + 1
-            raise ForceFieldError(f"{self.INFO.label}: no finite energy for geometry {which}")
-        return Prediction(energy, forces, self.sigma(positions))
+            which = int(np.flatnonzero(bad_e)[0])
+            reason = self.reasons.get(which, "no finite energy and forces")
+            raise ForceFieldError(f"{self.INFO.label}, geometry {which + 1}: {reason}")
+        return Prediction(energy, forces, self.sigma(r))
+
+    def permutations(self) -> np.ndarray:
+        """(P,N) atom permutations known to leave the energy unchanged; the first is none at all.
+
+        E(r[p]) = E(r) for each p. Fields that promise more than the identity override this; need
+        not be the whole group.
+        """
+        return np.arange(len(self.molecule.numbers))[None]
 
     def sigma(self, positions: np.ndarray) -> np.ndarray | None:
         """Predicted standard deviation of the energy (B,) eV, or None where it is not known."""
@@ -154,19 +191,25 @@ class ForceField(ABC):
         """The fields of Hyper as data."""
         rows = []
         for f in dataclasses.fields(cls.Hyper):
-            kind = type(f.default).__name__
-            rows.append(Parameter(name=f.name, kind=kind, default=f.default, **f.metadata))
+            default: Any = f.default
+            kind = type(default).__name__
+            rows.append(Parameter(name=f.name, kind=kind, default=default, **f.metadata))
         return tuple(rows)
 
 
 class DataForceField(ForceField, ABC):
-    """A field whose `compute` is numpy, one geometry or many (external programs, data)."""
+    """A field whose `compute` is numpy, one geometry or many (external programs, data).
+
+    A geometry that fails costs only itself: `evaluate` gives NaN there and puts the reason into
+    `self.reasons`; `predict` turns the first of them into a ForceFieldError.
+    """
 
     @abstractmethod
     def evaluate(self, positions: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """positions (B,N,3) Å -> energy (B,) eV, forces (B,N,3) eV/Å."""
+        """positions (B,N,3) Å -> energy (B,) eV, forces (B,N,3) eV/Å, NaN where it failed."""
 
     def compute(self, positions: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        self.reasons = {}
         e, f = self.evaluate(positions.detach().cpu().double().numpy())
-        like = {"dtype": positions.dtype, "device": positions.device}
-        return torch.as_tensor(e, **like), torch.as_tensor(f, **like)
+        energy, forces = torch.from_numpy(e), torch.from_numpy(f)
+        return energy.to(positions), forces.to(positions)

@@ -1,0 +1,193 @@
+"""From a reference or a file to a working force field, and back to a file."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from core import storage
+from core.fieldref import FieldRef
+from core.forcefields import discover
+from core.forcefields.base import ForceField, ForceFieldError
+from core.forcefields.info import Parameter
+from core.molecule import Molecule
+from core.wire import WireError, wire
+
+FORMAT = 1  #: version of the Model record; raised when old programs could not read it rightly
+
+
+@wire
+@dataclass(frozen=True, eq=False)
+class Model:
+    """A force field as a file: INFO.key, molecule, hyper-parameters, arrays of its state.
+
+    dtype: what it computes in. extra: free text lines (what it was trained on, by which version).
+    """
+
+    key: str
+    molecule: Molecule
+    hyper: dict[str, bool | int | float | str]
+    state: dict[str, np.ndarray]
+    dtype: str = "float64"
+    extra: dict[str, str] = field(default_factory=dict)
+    version: int = FORMAT
+
+
+def field_class(key: str) -> type[ForceField]:
+    """The class of a force field. Raises ForceFieldError listing the known keys."""
+    try:
+        return discover()[key]
+    except KeyError:
+        known = ", ".join(sorted(discover()))
+        raise ForceFieldError(f"there is no force field {key!r}; there are: {known}") from None
+
+
+def hyper_from(cls: type[ForceField], values: dict[str, Any]) -> Any:
+    """`cls.Hyper` from names and values (numbers may come as text, from a command line).
+
+    Raises ForceFieldError naming the parameter and what is allowed.
+    """
+    rows = {p.name: p for p in cls.parameters()}
+    unknown = sorted(set(values) - set(rows))
+    if unknown:
+        known = ", ".join(rows) or "none"
+        raise ForceFieldError(f"{cls.INFO.label} has no parameter {unknown[0]!r}; it has: {known}")
+    return cls.Hyper(**{k: _checked(cls.INFO.label, rows[k], v) for k, v in values.items()})
+
+
+def _checked(label: str, row: Parameter, value: Any) -> bool | int | float | str:
+    """One value of the right type and in range."""
+    result = _typed(row.kind, value)
+    if result is None:
+        raise ForceFieldError(
+            f"{label}: {row.name} must be {_KINDS[row.kind]}{_range(row)}, not {value!r}"
+        )
+    if row.choices and result not in row.choices:
+        raise ForceFieldError(
+            f"{label}: {row.name} must be one of {', '.join(row.choices)}, not {value!r}"
+        )
+    low = row.low is not None and result < row.low
+    high = row.high is not None and result > row.high
+    if low or high:
+        raise ForceFieldError(f"{label}: {row.name} is {result}, allowed is{_range(row)}")
+    return result
+
+
+_KINDS = {"bool": "true or false", "int": "a whole number", "float": "a number", "str": "text"}
+
+
+def _typed(kind: str, value: Any) -> Any:
+    """The value as `kind`, or None when it is not one."""
+    if isinstance(value, np.generic):
+        value = value.item()
+    if kind == "str":
+        return value if isinstance(value, str) else None
+    if kind == "bool":
+        words = {"true": True, "false": False, "yes": True, "no": False, "1": True, "0": False}
+        return value if isinstance(value, bool) else words.get(str(value).strip().lower())
+    if isinstance(value, bool) or not isinstance(value, int | float | str):
+        return None
+    try:
+        number = float(value)
+    except ValueError:
+        return None
+    if not math.isfinite(number):
+        return None
+    if kind == "int":
+        return int(number) if number == int(number) else None
+    return number
+
+
+def _range(row: Parameter) -> str:
+    unit = f" {row.unit}" if row.unit else ""
+    if row.low is not None and row.high is not None:
+        return f" from {row.low:g} to {row.high:g}{unit}"
+    if row.low is not None:
+        return f" of at least {row.low:g}{unit}"
+    return f" of at most {row.high:g}{unit}" if row.high is not None else ""
+
+
+def make(ref: FieldRef, molecule: Molecule | None, *, device: str = "cpu") -> ForceField:
+    """A working force field for `molecule` (which may be None where ref.model tells it).
+
+    Raises ForceFieldError: unknown key, bad hyper-parameter, model missing or of other atoms.
+    """
+    if ref.model:
+        loaded = load_model(ref.model, device=device)
+        if ref.key and ref.key != loaded.INFO.key:
+            raise ForceFieldError(f"{ref.model} is a model of {loaded.INFO.key}, not of {ref.key}")
+        if molecule is not None:
+            check_atoms(loaded.molecule, molecule, what=str(ref.model))
+        return loaded
+    cls = field_class(ref.key)
+    if molecule is None:
+        raise ForceFieldError(f"{cls.INFO.label} needs a molecule")
+    missing = sorted({int(z) for z in molecule.numbers} - set(cls.INFO.elements))
+    if cls.INFO.elements and missing:
+        from core.elements import SYMBOLS
+
+        atom = int(np.flatnonzero(molecule.numbers == missing[0])[0]) + 1
+        raise ForceFieldError(
+            f"{cls.INFO.label} does not cover {SYMBOLS[missing[0]]} (atom {atom})"
+        )
+    return cls.open(ref, molecule, device=device)
+
+
+def check_atoms(have: Molecule, want: Molecule, *, what: str) -> None:
+    """Raise ForceFieldError unless both have the same elements in the same order."""
+    if np.array_equal(have.numbers, want.numbers):
+        return
+    if have.formula != want.formula:
+        raise ForceFieldError(f"{what} is for {have.formula}, not for {want.formula}")
+    bad = int(np.flatnonzero(have.numbers != want.numbers)[0])
+    raise ForceFieldError(
+        f"{what} has another atom order: atom {bad + 1} is {have.symbols[bad]} there and "
+        f"{want.symbols[bad]} here. Reorder the atoms of the geometry"
+    )
+
+
+def save_model(path: str | Path, field: ForceField, *, extra: dict[str, str] | None = None) -> None:
+    """Write a force field to one file, atomically."""
+    model = Model(
+        key=field.INFO.key,
+        molecule=field.molecule,
+        hyper=dataclasses.asdict(field.hyper),
+        state=field.state(),
+        dtype=str(field.dtype).removeprefix("torch."),
+        extra=dict(extra or {}),
+    )
+    storage.save(Path(path), model)
+
+
+def read_model(path: str | Path) -> Model:
+    """The record of a saved force field. Raises ForceFieldError naming the file and the cause."""
+    try:
+        model = storage.load(Path(path), Model)
+    except FileNotFoundError as error:
+        raise ForceFieldError(f"there is no model file {path}") from error
+    except (storage.StorageError, WireError, OSError) as error:
+        raise ForceFieldError(f"{path} is not a readable model: {error}") from error
+    if model.version != FORMAT:
+        raise ForceFieldError(
+            f"{path} is a model of format {model.version}; this program reads {FORMAT}. "
+            "Update the program, or train again"
+        )
+    if model.dtype not in ("float64", "float32"):
+        raise ForceFieldError(f"{path}: a model cannot compute in {model.dtype!r}")
+    return model
+
+
+def load_model(path: str | Path, *, device: str = "cpu") -> ForceField:
+    """A force field from `save_model`'s file. Raises ForceFieldError naming the file."""
+    model = read_model(path)
+    try:
+        cls = field_class(model.key)
+        values = hyper_from(cls, model.hyper)
+        return cls.from_state(model.molecule, values, model.state, device=device, dtype=model.dtype)
+    except (ForceFieldError, KeyError, IndexError) as error:
+        raise ForceFieldError(f"{path}: {error}") from error

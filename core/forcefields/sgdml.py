@@ -1,0 +1,243 @@
+"""Symmetric gradient-domain machine learning (sGDML), closed form.
+
+Sauceda et al., J. Chem. Phys. 153, 124109 (2020), eqs 1-3. With descriptors d (inverse distances),
+training geometries i = 1..M, permutations P_q, q = 1..S, delta = d(x) - P_q d_i,
+r = sqrt(5) |delta| / sigma, c = 5 / (3 sigma²) and A_qi = P_q J_i alpha_i:
+
+    energy (eq. 3)     E(x)     = E_0 + c sum_qi (1 + r) e^{-r} delta.A_qi
+    gradient (eq. 2)   dE/dd    = c sum_qi e^{-r} [(1 + r) A_qi - (5/sigma²) (delta.A_qi) delta]
+    forces             F(x)     = -J(x)^T dE/dd
+    training (eq. 1)   (K + lambda I) alpha = -F_train, K from `core.descriptors.matern_hessian`
+
+Only forces are fitted; E_0 is the mean difference to the training energies. Everything is a matrix
+product over all geometries, training geometries and permutations at once.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Self
+
+import numpy as np
+import torch
+
+from core.dataset import Dataset, Split
+from core.descriptors.inverse_distances import describe, incidence, permute_pairs, pull_back
+from core.forcefields.base import ForceField, ForceFieldError, hyper
+from core.forcefields.info import Info
+from core.molecule import Molecule
+
+if TYPE_CHECKING:
+    from core.engine.context import Context
+
+CHUNK = 400_000  #: elements of one (geometries x training images) block in compute: 3 MB
+TINY = 1e-24  #: 1/Å², keeps the root of the squared distance differentiable at a training point
+
+
+@dataclass(frozen=True)
+class SGDMLHyper:
+    """What a person can choose for sGDML."""
+
+    sigma: float = hyper(
+        0.0,
+        label="Kernel width σ",
+        unit="1/Å",
+        help="How far one training geometry reaches; 0 = chosen on the validation frames.",
+        low=0.0,
+        high=1000.0,
+    )
+    lam: float = hyper(
+        1e-10,
+        label="Regularisation λ",
+        help="Added to the kernel matrix's diagonal; more of it smooths noisy forces.",
+        low=0.0,
+        high=1.0,
+    )
+    symmetries: bool = hyper(
+        True,
+        label="Use symmetries",
+        help="Find the permutations of like atoms in the data and make the energy obey them.",
+    )
+    search_frames: int = hyper(
+        200,
+        label="Frames for choosing σ",
+        help="At most so many training frames are used while σ is chosen; the last fit uses all.",
+        low=10,
+        high=100_000,
+    )
+
+
+class SGDML(ForceField):
+    """A trained sGDML model."""
+
+    INFO = Info(
+        key="sgdml",
+        label="sGDML",
+        family="ML",
+        doi="10.1063/5.0023005",
+        about="Kernel model of the whole molecule, fitted to forces in closed form; few frames.",
+        implementation="PEScape, torch float64",
+        trainable=True,
+        differentiable=True,
+        batched=True,
+        gpu=True,
+        absolute_energy=True,
+    )
+    Hyper = SGDMLHyper
+
+    def __init__(
+        self,
+        molecule: Molecule,
+        hyper: Any = None,
+        *,
+        descriptors: np.ndarray,
+        weights: np.ndarray,
+        permutations: np.ndarray,
+        sigma: float,
+        offset: float = 0.0,
+        absolute: bool = True,
+        notes: dict[str, str] | None = None,
+        device: str = "cpu",
+        dtype: str = "float64",
+    ) -> None:
+        """descriptors (M,D) 1/Å; weights J alpha (M,D); permutations (S,N); offset E_0 in eV."""
+        super().__init__(molecule, hyper, device=device, dtype=dtype)
+        self.notes = notes or {}  # what the fit wants to tell: sigma chosen, permutations found …
+        self.descriptors, self.weights, self.permutations = descriptors, weights, permutations
+        self.length, self.offset, self.absolute = float(sigma), float(offset), absolute
+        if not absolute:
+            self.INFO = dataclasses.replace(type(self).INFO, absolute_energy=False)
+        like = {"dtype": self.dtype, "device": self.device}
+        self.inc = incidence(len(molecule.numbers), **like)
+        images = permute_pairs(permutations)
+        width = descriptors.shape[1]
+        t = torch.as_tensor(descriptors[:, images].reshape(-1, width), **like)  # (MS,D)
+        a = torch.as_tensor(weights[:, images].reshape(-1, width), **like)
+        # near the training set's centre the squared distances lose the fewest digits
+        self.centre = t.mean(0)
+        t = t - self.centre
+        # the scale makes the products below r² itself, and leaves c out of the sums
+        scale = 5**0.5 / self.length
+        self.scale, self.factor = scale, 5.0 / (3.0 * self.length**2)
+        one = torch.ones(len(t), 1, **like)
+        rows = torch.cat([t * (-2.0 * scale**2), one, t.square().sum(1)[:, None] * scale**2], 1)
+        self.to_square = rows.T.contiguous()  # (D+2,MS): [d, |d|² scale², 1] -> r²
+        self.to_dot = torch.cat([a, -(t * a).sum(1)[:, None]], 1).T.contiguous()  # (D+1,MS)
+        self.images, self.weight_images = t, a
+        self._pool: Any = None
+
+    def energy(self, positions: torch.Tensor) -> torch.Tensor:
+        """Eq. 3; differentiable any number of times away from the training geometries."""
+        d, _ = describe(positions, self.inc)
+        root, dot, _ = self._terms(d)
+        return self.factor * ((1.0 + root) * torch.exp(-root) * dot).sum(1) + self.offset
+
+    def compute(self, positions: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Energies and analytic forces (eqs 2, 3), in blocks that stay in the caches."""
+        with torch.no_grad():
+            step = max(1, CHUNK // len(self.images))
+            parts = positions.split(step)
+            if len(parts) == 1:
+                return self._block(positions)
+            if positions.is_cuda or torch.get_num_threads() == 1:
+                done = [self._block(p) for p in parts]
+            else:
+                if self._pool is None:
+                    from core.fitting.gradient_domain import one_thread_each
+
+                    self._pool = one_thread_each(torch.get_num_threads())
+                done = list(self._pool.map(self._block, parts))
+            return torch.cat([e for e, _ in done]), torch.cat([f for _, f in done])
+
+    def _terms(self, d: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        """d (B,D) -> r (B,MS), delta.A (B,MS), and d from the centre (B,D)."""
+        d = d - self.centre
+        one = d.new_ones(len(d), 1)
+        square = d.square().sum(1, keepdim=True) * self.scale**2
+        r2 = torch.cat([d, square, one], 1) @ self.to_square
+        dot = torch.cat([d, one], 1) @ self.to_dot
+        return r2.clamp(min=TINY).sqrt(), dot, d
+
+    def _block(self, positions: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        with torch.no_grad():  # this setting belongs to a thread, and the pool has its own
+            d, slope = describe(positions, self.inc)
+            root, dot, d = self._terms(d)
+            decay = torch.exp(-root)
+            near = torch.addcmul(decay, decay, root)  # (1 + r) e^{-r}
+            decay *= dot
+            energy = torch.linalg.vecdot(near, dot) * self.factor + self.offset
+            gradient = near @ self.weight_images
+            pull = decay @ self.images - decay.sum(1, keepdim=True) * d
+            gradient.add_(pull, alpha=self.scale**2).mul_(-self.factor)
+            return energy, pull_back(gradient, slope, self.inc)
+
+    @classmethod
+    def fit(cls, dataset: Dataset, split: Split, hyper: Any, context: Context) -> Self:
+        """See `core.fitting.sgdml_fit`. Raises ForceFieldError on data that cannot be fitted."""
+        from core.fitting.sgdml_fit import fit_arrays
+
+        return cls(
+            dataset.molecule, hyper, device=context.device, **fit_arrays(
+                dataset, split, hyper, context, cls
+            )
+        )  # fmt: skip
+
+    def state(self) -> dict[str, np.ndarray]:
+        """Training descriptors, weights, permutations and the numbers that scale them."""
+        return {
+            "descriptors": self.descriptors,
+            "weights": self.weights,
+            "permutations": self.permutations,
+            "sigma": np.array([self.length]),
+            "offset": np.array([self.offset]),
+            "absolute": np.array([self.absolute]),
+        }
+
+    @classmethod
+    def from_state(
+        cls,
+        molecule: Molecule,
+        hyper: Any,
+        state: dict[str, np.ndarray],
+        *,
+        device: str = "cpu",
+        dtype: str = "float64",
+    ) -> Self:
+        """See `state`. Raises ForceFieldError where the arrays do not fit the molecule."""
+        n = len(molecule.numbers)
+        try:
+            d, w, p = state["descriptors"], state["weights"], state["permutations"]
+            sigma, offset = float(state["sigma"][0]), float(state["offset"][0])
+            absolute = bool(state["absolute"][0])
+        except (KeyError, IndexError, TypeError) as error:
+            raise ForceFieldError(f"this is not an sGDML model: {error} is missing") from None
+        width = n * (n - 1) // 2
+        if d.ndim != 2 or d.shape[1] != width or w.shape != d.shape or len(d) == 0:
+            raise ForceFieldError(f"the sGDML model does not fit a molecule of {n} atoms")
+        if p.ndim != 2 or p.shape[1] != n or not (np.sort(p, 1) == np.arange(n)).all():
+            raise ForceFieldError("the sGDML model's permutations are not permutations")
+        if not (np.isfinite(d).all() and np.isfinite(w).all() and sigma > 0):
+            raise ForceFieldError("the sGDML model holds numbers that are not finite")
+        return cls(
+            molecule,
+            hyper,
+            descriptors=d,
+            weights=w,
+            permutations=p,
+            sigma=sigma,
+            offset=offset,
+            absolute=absolute,
+            device=device,
+            dtype=dtype,
+        )
+
+    @classmethod
+    def estimate(cls, molecule: Molecule, n_train: int, hyper: Any) -> tuple[float, float]:
+        """(seconds, bytes) on a desktop processor with two cores."""
+        from core.fitting.sgdml_fit import cost
+
+        return cost(len(molecule.numbers), n_train, hyper)
+
+
+FIELD = SGDML
