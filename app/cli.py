@@ -31,7 +31,7 @@ def discover() -> dict[str, ModuleType]:
 
 
 def wants_window(arguments: list[str]) -> bool:
-    """True when neither a subcommand nor help was asked for: a path, or nothing, opens the window."""
+    """True without subcommand or plea for help: a path, or nothing at all, opens the window."""
     first = next((a for a in arguments if not a.startswith("-")), "")
     helps = {"-h", "--help", "--version"} & set(arguments)
     return first not in discover() and not helps

@@ -29,6 +29,17 @@ class Geometries:
     source: str = ""  # item id of where they come from
 
 
+@dataclass(frozen=True, eq=False)
+class Job:
+    """A job as the panels know it: what was asked, and the item its result goes to ("" = none)."""
+
+    id: str
+    title: str
+    spec: Any
+    item: str = ""
+    kind: str = ""  # kind of that item
+
+
 class Session(QObject):
     """The shared state of the window."""
 
@@ -44,6 +55,8 @@ class Session(QObject):
     job_added = Signal(str, str)  # job id, title
     job_event = Signal(str, object)  # job id, core.engine.events.Event
     message = Signal(str, str)  # text, level: info, warning, error
+    open_workspace = Signal(str)  # TITLE of a panel to bring to the front
+    import_requested = Signal(str)  # path, or a SMILES string, to hand to the data panel
 
     def __init__(self, parent: QObject | None = None) -> None:
         super().__init__(parent)
@@ -55,6 +68,7 @@ class Session(QObject):
         self.geometries: Geometries | None = None
         self.frame = 0
         self.axes: tuple[tuple[int, ...] | None, tuple[int, ...] | None] = (None, None)
+        self.jobs: dict[str, Job] = {}  # every job of this session, oldest first
         # filled in by the app
         self.submit: Callable[..., str] = _not_connected  # (spec, title=..., device=...) -> job id
         self.cancel: Callable[[str], None] = _not_connected  # throw away

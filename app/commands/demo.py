@@ -6,6 +6,7 @@ Writes report.html, figures, CSV tables and a project that the window opens.
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import json
 import shutil
 import time
@@ -21,13 +22,17 @@ from app.commands.fit import error_figures
 from app.commands.md import run_figures, traces_csv
 from app.commands.scan import surface_csv, surface_figures
 from app.console import Console, UserError
+from core import storage
 from core.analyses import surface_tools
-from core.analyses.dynamics import DynamicsSpec
+from core.analyses.compare import scorecard
+from core.analyses.dynamics import DynamicsSpec, Trajectory
 from core.analyses.errors import Errors, ErrorsSpec
 from core.analyses.fit import Fit, FitSpec
 from core.analyses.importing import ImportSpec
 from core.analyses.surface import Axis, Surface, SurfaceSpec
+from core.dataset import Dataset
 from core.fieldref import FieldRef
+from core.project import Item, Project, ProjectError
 from core.units import KCAL_MOL
 
 NAME = "demo"
@@ -53,8 +58,6 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace, console: Console) -> dict[str, Any]:
     """Run every step; the project in DIR/project keeps all of it."""
-    from core.project import Project, ProjectError
-
     started = time.monotonic()
     if not (EXAMPLE / "ethanol.extxyz").exists():
         raise UserError(f"the example is missing: {EXAMPLE / 'ethanol.extxyz'}")
@@ -82,8 +85,6 @@ def run(options: argparse.Namespace, console: Console) -> dict[str, Any]:
     seconds = time.monotonic() - started
     path = _report(options.out, fit, errors, surface, trajectory, seconds)
 
-    from core.analyses.compare import scorecard
-
     figures = {
         "scorecard": say_scorecard(console, scorecard(project)),
         "errors": {label: error_figures(e) for label, e in errors.items()},
@@ -97,57 +98,64 @@ def run(options: argparse.Namespace, console: Console) -> dict[str, Any]:
     return figures
 
 
-def _import(console: Console, project: Any, name: str, title: str) -> Any:
-    item = project.reserve("datasets", title)
-    console.run(ImportSpec(path=str(EXAMPLE / name), out=str(item.folder)), f"reading {name}")
-    return item
+def _make(
+    console: Console, project: Project, kind: str, name: str, spec: Any, title: str
+) -> tuple[Item, Any]:
+    """Run a job whose result is an item of the project, as the window does it."""
+    item = project.reserve(kind, name)
+    spec = dataclasses.replace(spec, out=str(item.folder))
+    project.note_job(item.id, spec)
+    return item, console.run(spec, title)
 
 
-def _train(console: Console, project: Any, data: str, options: Any) -> tuple[Any, Fit]:
-    item = project.reserve("fits", f"sGDML {options.train}")
-    fit = console.run(
-        FitSpec(
-            key="sgdml",
-            dataset=data,
-            n_train=options.train,
-            n_valid=100,
-            label=f"sGDML {options.train}",
-            device=options.device,
-            out=str(item.folder),
-        ),
-        "training sGDML",
+def _import(console: Console, project: Project, file: str, name: str) -> Item:
+    spec = ImportSpec(path=str(EXAMPLE / file), name=name)
+    return _make(console, project, "datasets", name, spec, f"reading {file}")[0]
+
+
+def _train(
+    console: Console, project: Project, data: str, options: argparse.Namespace
+) -> tuple[Item, Fit]:
+    label = f"sGDML {options.train}"
+    spec = FitSpec(
+        key="sgdml",
+        dataset=data,
+        n_train=options.train,
+        n_valid=100,
+        label=label,
+        device=options.device,
     )
+    item, fit = _make(console, project, "fits", label, spec, "training sGDML")
     console.say(
-        f"sGDML, {options.train} frames: force MAE {1000 * fit.errors.force_mae:.1f} meV/Å "
-        f"on {fit.errors.n_forces} test frames, trained in {fit.fit_seconds:.1f} s"
+        f"{label}: force MAE {1000 * fit.errors.force_mae:.1f} meV/Å on "
+        f"{fit.errors.n_forces} test frames, trained in {fit.fit_seconds:.1f} s"
     )
     return item, fit
 
 
-def _errors(console: Console, project: Any, field: FieldRef, data: str, fit: Fit) -> Errors:
-    item = project.reserve("errors", f"{field.label} on ethanol")
-    spec = ErrorsSpec(field=field, dataset=data, frames=fit.split.test, out=str(item.folder))
-    return console.run(spec, f"testing {field.label}")
+def _errors(console: Console, project: Project, field: FieldRef, data: str, fit: Fit) -> Errors:
+    spec = ErrorsSpec(field=field, dataset=data, frames=fit.split.test)
+    name = f"{field.label} on ethanol"
+    return _make(console, project, "errors", name, spec, f"testing {field.label}")[1]
 
 
-def _surface(console: Console, project: Any, data: str, fields: list[FieldRef]) -> Surface:
-    from core import storage
-    from core.dataset import Dataset
-
-    item = project.reserve("surfaces", "ethanol, reference geometries")
+def _surface(console: Console, project: Project, data: str, fields: list[FieldRef]) -> Surface:
+    name = "ethanol, reference geometries"
     molecule = storage.load(Path(data), Dataset).molecule
-    spec = SurfaceSpec(
-        molecule=molecule, axes=AXES, fields=tuple(fields), name=item.name, out=str(item.folder)
-    )
-    return console.run(spec, "surfaces")
+    spec = SurfaceSpec(molecule=molecule, axes=AXES, fields=tuple(fields), name=name)
+    return _make(console, project, "surfaces", name, spec, "surfaces")[1]
 
 
-def _dynamics(console: Console, project: Any, field: FieldRef, surface: Surface, options: Any):
-    import dataclasses
-
-    item = project.reserve("runs", f"{field.label}, 500 K")
+def _dynamics(
+    console: Console,
+    project: Project,
+    field: FieldRef,
+    surface: Surface,
+    options: argparse.Namespace,
+) -> Trajectory:
     best = int(np.nanargmin(surface.layers[0].energy))
     start = dataclasses.replace(surface.molecule, positions=surface.layers[0].positions[best])
+    name = f"{field.label}, 500 K"
     spec = DynamicsSpec(
         molecule=start,
         field=field,
@@ -156,10 +164,9 @@ def _dynamics(console: Console, project: Any, field: FieldRef, surface: Surface,
         replicas=4,
         stride=20,
         device=options.device,
-        name=item.name,
-        out=str(item.folder),
+        name=name,
     )
-    return console.run(spec, "dynamics")
+    return _make(console, project, "runs", name, spec, "dynamics")[1]
 
 
 def _report(out: Path, fit: Fit, errors: dict, surface: Surface, trajectory: Any, seconds: float):

@@ -1,0 +1,274 @@
+"""Engine events -> Qt signals: the only thread hop between the two sides of the program."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from PySide6.QtCore import QObject, QTimer, Signal
+
+from core.engine.events import FINAL, Event
+from widgets.session import Job, Session
+
+BATCH_MS = 30  # events wait at most this long
+BUDGET = 0.012  # s of the window's thread that one batch may take before others get a turn
+NOTE_EVERY = 2.0  # s between notes of how far a job is
+NOTE = "progress.json"
+
+
+class Bridge(QObject):
+    """Connects one Session to one Engine.
+
+    `engine` makes the Engine; it is started in a thread because spawning a process must not hold
+    up the window. Jobs handed in before it is up wait here.
+    """
+
+    ready = Signal()
+    broken = Signal(str)  # the engine could not be started
+    _up = Signal(object)
+    _wake = Signal()
+
+    def __init__(
+        self, session: Session, engine: Callable[[], Any], parent: QObject | None = None
+    ) -> None:
+        super().__init__(parent)
+        self.session = session
+        self.engine: Any = None
+        self._make = engine
+        self._inbox: deque[Event] = deque()
+        self._woken = False
+        self._closed = False
+        self._waiting: list[tuple[str, Any, str, str]] = []
+        self._ours: dict[str, str] = {}  # engine's job id -> session's
+        self._handles: dict[str, Any] = {}
+        self._noted: dict[str, float] = {}
+        self._counter = 0
+        self._error = ""
+        self._starting: threading.Thread | None = None
+        self._timer = QTimer(self, singleShot=True, interval=BATCH_MS)
+        self._timer.timeout.connect(self.drain)
+        self._wake.connect(self._on_wake)
+        self._up.connect(self._on_up)
+        session.submit = self.submit
+        session.cancel = self.cancel
+        session.stop = self.stop
+
+    # -- life -------------------------------------------------------------------------------
+    def start(self) -> None:
+        """Start the engine in the background."""
+        self._starting = threading.Thread(target=self._start, name="engine start", daemon=True)
+        self._starting.start()
+
+    def _start(self) -> None:
+        engine = self._make()
+        try:
+            engine.start()
+            engine.subscribe(self._receive)
+            self._up.emit(engine)  # jobs may go in before the catalogue is there
+            catalog = engine.catalog()
+        except Exception as error:  # whatever it is, the person has to read it
+            self._up.emit(error)
+        else:
+            self._up.emit(tuple(catalog))
+
+    def _on_up(self, what: Any) -> None:
+        if self._closed:
+            return
+        if isinstance(what, Exception):
+            self._error = f"The calculation engine could not be started: {what}"
+            self.broken.emit(self._error)
+            self.session.message.emit(self._error, "error")
+            for entry in self._waiting:
+                self._fail(entry[0], self._error)
+            self._waiting.clear()
+        elif isinstance(what, tuple):
+            self.session.catalog = what
+            self.session.catalog_changed.emit()
+        else:
+            self.engine = what
+            waiting, self._waiting = self._waiting, []
+            for entry in waiting:
+                self._hand_over(*entry)
+            self.ready.emit()
+
+    def shutdown(self, timeout: float = 2.0) -> None:
+        """End the engine; running jobs keep their last checkpoint. Takes at most `timeout` s."""
+        self._closed = True
+        self._timer.stop()
+        self._inbox.clear()
+        until = time.monotonic() + timeout
+        if self._starting is not None:
+            self._starting.join(max(0.0, until - time.monotonic()) if self.engine is None else 0.1)
+        engine, self.engine = self.engine, None
+        if engine is not None:
+            engine.close()
+
+    def abandon(self) -> None:
+        """Let go of all jobs, their items stay and can be gone on with."""
+        jobs = self.running
+        self._waiting.clear()
+        self._ours.clear()
+        handles, self._handles = list(self._handles.values()), {}
+        for handle in handles:
+            handle.cancel()
+        for job in jobs:
+            payload = {"message": "the project was closed"}
+            event = Event(job, 0, time.time(), "cancelled", payload=payload)
+            self.session.job_event.emit(job, event)
+
+    # -- what panels call ---------------------------------------------------------------------
+    def submit(self, spec: Any, *, title: str = "", device: str = "") -> str:
+        """Hand a spec to the engine; returns the job's id. Fills session.submit."""
+        self._counter += 1
+        job = f"job-{self._counter}"
+        title = title or type(spec).__name__.removesuffix("Spec")
+        item = self._item_of(spec)
+        record = Job(job, title, spec, item.id if item else "", item.kind if item else "")
+        self.session.jobs[job] = record
+        if item is not None:
+            self.session.project.note_job(item.id, spec)
+        self.session.job_added.emit(job, title)
+        if item is not None:
+            self.session.items_changed.emit(item.kind)
+        if self._error:
+            self._fail(job, self._error)
+        elif self.engine is None:
+            self._waiting.append((job, spec, title, device))
+        else:
+            self._hand_over(job, spec, title, device)
+        return job
+
+    def cancel(self, job: str) -> None:
+        """Throw a job away. Fills session.cancel."""
+        waiting = [w for w in self._waiting if w[0] == job]
+        if waiting:
+            self._waiting.remove(waiting[0])
+            self._receive_own(job, "cancelled", {})
+        elif job in self._handles:
+            self._handles[job].cancel()
+
+    def stop(self, job: str) -> None:
+        """Finish a job early and keep what is there. Fills session.stop."""
+        if job in self._handles:
+            self._handles[job].stop()
+        else:
+            self.cancel(job)
+
+    @property
+    def running(self) -> tuple[str, ...]:
+        """Jobs that have not ended, oldest first."""
+        return (*self._handles, *(w[0] for w in self._waiting))
+
+    def _hand_over(self, job: str, spec: Any, title: str, device: str) -> None:
+        try:
+            handle = self.engine.submit(spec, device=device or None, title=title)
+        except (ValueError, RuntimeError, OSError) as error:
+            self._fail(job, str(error))
+            return
+        self._ours[handle.id] = job
+        self._handles[job] = handle
+
+    def _fail(self, job: str, message: str) -> None:
+        self._receive_own(job, "failed", {"message": message, "details": ""})
+
+    def _receive_own(self, job: str, kind: str, payload: dict[str, Any]) -> None:
+        self._ours.setdefault(job, job)
+        self._receive(Event(job, 0, time.time(), kind, payload=payload))
+
+    # -- events -------------------------------------------------------------------------------
+    def _receive(self, event: Event) -> None:
+        """Called in the engine's reader thread."""
+        self._inbox.append(event)
+        if not self._woken and not self._closed:
+            self._woken = True
+            self._wake.emit()
+
+    def _on_wake(self) -> None:
+        if not self._timer.isActive() and not self._closed:
+            self._timer.start()
+
+    def drain(self) -> None:
+        """Give waiting events to the panels, for at most BUDGET s at one go."""
+        self._woken = False
+        until = time.perf_counter() + BUDGET
+        while self._inbox and not self._closed:
+            event = self._inbox.popleft()
+            job = self._ours.get(event.job)
+            if job is None:
+                continue
+            later = self._inbox[0] if self._inbox else None
+            if (
+                event.kind == "progress"
+                and later is not None
+                and (later.kind, later.job) == ("progress", event.job)
+            ):
+                continue  # the next one says it better
+            self._deliver(job, event)
+            if time.perf_counter() > until:
+                break
+        if self._inbox and not self._closed:
+            self._timer.start(1)
+
+    def _deliver(self, job: str, event: Event) -> None:
+        if event.kind == "progress":
+            self._note(job, event.fraction)
+        if event.kind in FINAL:
+            self._ours.pop(event.job, None)
+            self._handles.pop(job, None)
+            if event.kind != "done":
+                self._tidy(job, event.kind)
+        self.session.job_event.emit(job, dataclasses.replace(event, job=job))
+        record = self.session.jobs.get(job)
+        if event.kind in FINAL and record is not None and record.item:
+            self.session.items_changed.emit(record.kind)
+
+    # -- the items that jobs write to ---------------------------------------------------------
+    def _item_of(self, spec: Any) -> Any:
+        out, project = getattr(spec, "out", ""), self.session.project
+        if not out or project is None:
+            return None
+        for kind in ("datasets", "fits", "surfaces", "runs", "errors", "molecules"):
+            for item in project.items(kind):
+                if str(item.folder) == out:
+                    return item
+        return None
+
+    def _tidy(self, job: str, kind: str) -> None:
+        """Take out an item that will never be finished; a failed run can go on later."""
+        record = self.session.jobs.get(job)
+        if record is None or not record.item:
+            return
+        try:
+            item = self.session.project.item(record.item)
+        except (KeyError, ValueError):
+            return
+        if item.record.exists() or (kind == "failed" and (item.folder / "checkpoint.npz").exists()):
+            return
+        self.session.project.remove(item.id)
+
+    def _note(self, job: str, fraction: float) -> None:
+        """Write down how far a job is, for the offer to go on after a crash."""
+        now = time.monotonic()
+        record = self.session.jobs.get(job)
+        if record is None or not record.item or now - self._noted.get(job, -9.0) < NOTE_EVERY:
+            return
+        self._noted[job] = now
+        folder = Path(getattr(record.spec, "out", ""))
+        if folder.is_dir() and fraction == fraction:
+            part = folder / f"{NOTE}.part"
+            part.write_text(json.dumps({"fraction": fraction}), encoding="utf-8")
+            part.replace(folder / NOTE)
+
+
+def noted_fraction(folder: Path) -> float:
+    """How far the job of an unfinished item was, 0..1; NaN when nobody wrote it down."""
+    try:
+        return float(json.loads((folder / NOTE).read_text(encoding="utf-8"))["fraction"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return float("nan")

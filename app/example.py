@@ -1,0 +1,108 @@
+"""The example project: made at the first start, by the same jobs a person would run."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PySide6.QtCore import QObject
+
+from core.analyses.importing import ImportSpec
+from core.analyses.surface import Axis, SurfaceSpec
+from core.elements import NUMBER_OF
+from core.fieldref import FieldRef
+from core.molecule import Molecule
+from widgets.frames import geometries_of
+from widgets.session import Geometries, Session
+
+SOURCE = Path(__file__).resolve().parent.parent / "resources" / "examples" / "ethanol"
+FOLDER = "ethanol-example"
+NAME = "Ethanol example"
+AXES = ((0, 1, 2, 8), (3, 0, 1, 2))  # C-C-O-H and H-C-C-O, atoms from 0
+GRID = {"start": -180, "stop": 165, "n": 24}  # degrees
+SETTING = "example"  # project setting: "making" until everything is there
+
+
+def first_frame(path: Path) -> Molecule:
+    """The first geometry of an (ext)xyz file, read here so that it shows before a worker is up.
+
+    Raises ValueError or OSError when the file does not begin like one.
+    """
+    with path.open(encoding="utf-8") as file:
+        count = int(file.readline())
+        file.readline()
+        rows = [file.readline().split()[:4] for _ in range(count)]
+    numbers = np.array([NUMBER_OF[r[0]] for r in rows])
+    return Molecule(path.stem, numbers, np.array([[float(x) for x in r[1:]] for r in rows]))
+
+
+class ExampleMaker(QObject):
+    """Fills an empty project with the example: two imports, then the reference surface."""
+
+    def __init__(self, session: Session, source: Path = SOURCE) -> None:
+        super().__init__(session)
+        self.session, self.source = session, source
+        self.after: dict[str, Callable[[Any], None]] = {}
+        self.dataset: Any = None
+        session.job_event.connect(self._job)
+
+    def start(self) -> None:
+        """Show the molecule at once and hand in the jobs."""
+        project = self.session.project
+        project.set("axes", [list(a) for a in AXES])
+        project.set("grid", GRID)
+        project.set(SETTING, "making")
+        for item, _spec in project.unfinished():
+            project.remove(item.id)
+        data = self.source / "ethanol.extxyz"
+        molecule = first_frame(data)
+        self.session.show(Geometries(molecule, molecule.positions[None], caption="ethanol"))
+        have = {i.name for k in ("datasets", "surfaces") for i in project.items(k)}
+        if "ethanol" not in have:
+            self._import(data, "ethanol", self._data_there)
+        if "PBE/def2-SVP" not in have:
+            self._import(self.source / "surface.extxyz", "reference surface", self._surface_there)
+
+    def _import(self, path: Path, name: str, after: Callable[[Any], None]) -> None:
+        item = self.session.project.reserve("datasets", name)
+        spec = ImportSpec(path=str(path), name=name, units="eV", out=str(item.folder))
+        job = self.session.submit(spec, title=f"import {name}")
+        self.after[job] = lambda result: after((item, result))
+
+    def _data_there(self, pair: Any) -> None:
+        item, result = pair
+        geometries = geometries_of(result.datasets[0], source=item.id)
+        if geometries is not None:
+            self.session.show(geometries)
+
+    def _surface_there(self, pair: Any) -> None:
+        item, result = pair
+        dataset = result.datasets[0]
+        surface = self.session.project.reserve("surfaces", "PBE/def2-SVP")
+        start, stop = (math.radians(GRID[k]) for k in ("start", "stop"))
+        spec = SurfaceSpec(
+            molecule=dataset.molecule,
+            axes=tuple(Axis(a, start, stop, GRID["n"]) for a in AXES),
+            fields=(
+                FieldRef("reference", dataset=str(item.record), label=dataset.level or "reference"),
+            ),
+            name=surface.name,
+            out=str(surface.folder),
+        )
+        self.after[self.session.submit(spec, title="reference surface")] = self._all_there
+
+    def _all_there(self, _result: Any) -> None:
+        self.session.project.set(SETTING, "ready")
+
+    def _job(self, job: str, event: Any) -> None:
+        if job not in self.after:
+            return
+        if event.kind == "done":
+            self.after.pop(job)(event.payload["result"])
+        elif event.kind in ("failed", "cancelled"):
+            self.after.pop(job)
+            why = event.payload.get("message", "it was cancelled")
+            self.session.message.emit(f"The example could not be made complete: {why}", "error")

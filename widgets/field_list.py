@@ -1,0 +1,178 @@
+"""Which force fields: the references, the built-in ones and the trained ones, to tick."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from PySide6.QtCore import QSize, Qt, Signal
+from PySide6.QtGui import QColor, QIcon, QPainter, QPixmap
+from PySide6.QtWidgets import QComboBox, QListWidget, QListWidgetItem, QWidget
+
+from core.fieldref import FieldRef
+from core.storage import peek
+from widgets.palette import color_of, glyph_of, palette
+from widgets.session import Session
+
+REF = Qt.ItemDataRole.UserRole
+ITEM = Qt.ItemDataRole.UserRole + 1  # project item id of a fit or data set
+
+
+def field_icon(label: str, *, dark: bool) -> QIcon:
+    """The force field's coloured marker."""
+    pixmap = QPixmap(14, 14)
+    pixmap.fill(Qt.GlobalColor.transparent)
+    painter = QPainter(pixmap)
+    painter.setPen(QColor(color_of(label, dark=dark)))
+    painter.drawText(pixmap.rect(), Qt.AlignmentFlag.AlignCenter, glyph_of(label))
+    painter.end()
+    return QIcon(pixmap)
+
+
+def references(session: Session) -> list[tuple[FieldRef, str, str]]:
+    """(FieldRef, item id, tooltip) of every data set that is there, called by its level."""
+    found = [(item, _head(item)) for item in _finished(session, "datasets")]
+    levels = [str(head.get("level") or "Reference") for _, head in found]
+    rows = []
+    for (item, _), level in zip(found, levels, strict=True):
+        label = level if levels.count(level) == 1 else f"{level} ({item.name})"
+        palette().reference(label)
+        ref = FieldRef("reference", dataset=str(item.record), label=label)
+        rows.append((ref, item.id, f"the labels of the data set “{item.name}”, where it has some"))
+    return rows
+
+
+def built_in(session: Session) -> list[tuple[FieldRef, str, str]]:
+    """Force fields that work without training and without being told anything."""
+    rows = []
+    for info in session.catalog:
+        asks = any(p.kind == "str" and p.default == "" for p in info.parameters)
+        if info.trainable or info.key == "reference" or info.family == "external" or asks:
+            continue
+        tip = " ".join(x for x in (info.about, f"[{info.implementation}]") if x.strip("[]"))
+        rows.append((FieldRef(info.key, label=info.label), "", tip))
+    return rows
+
+
+def trained(session: Session) -> list[tuple[FieldRef, str, str]]:
+    """The project's finished fits."""
+    rows = []
+    for item in _finished(session, "fits"):
+        model = item.folder / "model.npz"
+        if model.exists():
+            ref = FieldRef(str(_head(item).get("key", "")), model=str(model), label=item.name)
+            rows.append((ref, item.id, f"trained here: {item.name}"))
+    return rows
+
+
+def _head(item: Any) -> dict[str, Any]:
+    """The record's plain tree (its arrays are not read), empty where it cannot be read."""
+    try:
+        return peek(item.record)
+    except (OSError, ValueError):
+        return {}
+
+
+def _finished(session: Session, kind: str) -> list[Any]:
+    if session.project is None:
+        return []
+    return [i for i in session.project.items(kind) if i.record.exists()]
+
+
+class FieldList(QListWidget):
+    """Tick any number; ticks survive when the list is made anew."""
+
+    ticked = Signal()
+
+    def __init__(self, session: Session, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.session = session
+        self.dark = session.dark
+        self._ticks: dict[tuple[str, str, str], bool] = {}
+        self.setAccessibleName("Force fields to compute")
+        self.setToolTip("Tick the force fields whose energies are to be computed")
+        self.setUniformItemSizes(True)
+        self.itemChanged.connect(self._changed)
+        self.fill()
+
+    def fill(self) -> None:
+        """Read the catalogue and the project again."""
+        self.blockSignals(True)
+        chosen = self.currentRow()
+        self.clear()
+        groups = (references(self.session), built_in(self.session), trained(self.session))
+        newest = groups[0][-1][0] if groups[0] else None
+        for rows in groups:
+            for ref, item_id, tip in rows:
+                row = QListWidgetItem(field_icon(ref.label, dark=self.dark), ref.label)
+                row.setFlags(row.flags() | Qt.ItemFlag.ItemIsUserCheckable)
+                default = ref.key == "mmff94" or (ref is newest and not self._any_reference())
+                on = self._ticks.setdefault(_name(ref), default)
+                row.setCheckState(Qt.CheckState.Checked if on else Qt.CheckState.Unchecked)
+                row.setData(REF, ref)
+                row.setData(ITEM, item_id)
+                row.setToolTip(tip)
+                self.addItem(row)
+        self.setCurrentRow(min(chosen, self.count() - 1))
+        self.blockSignals(False)
+        self.updateGeometry()
+        self.ticked.emit()
+
+    def set_dark(self, dark: bool) -> None:
+        """Follow the theme."""
+        self.dark = dark
+        self.fill()
+
+    def refs(self) -> tuple[FieldRef, ...]:
+        """The ticked ones, references first."""
+        rows = [self.item(k) for k in range(self.count())]
+        return tuple(r.data(REF) for r in rows if r.checkState() == Qt.CheckState.Checked)
+
+    def tick(self, label: str, on: bool = True) -> None:
+        """Tick or untick by label. Raises KeyError when there is no such force field."""
+        for k in range(self.count()):
+            if self.item(k).text() == label:
+                state = Qt.CheckState.Checked if on else Qt.CheckState.Unchecked
+                self.item(k).setCheckState(state)
+                return
+        raise KeyError(label)
+
+    def sizeHint(self) -> QSize:
+        """As tall as its rows, within reason."""
+        row = self.sizeHintForRow(0) if self.count() else 18
+        return QSize(160, min(8, max(3, self.count())) * row + 6)
+
+    def _any_reference(self) -> bool:
+        return any(on for (key, *_), on in self._ticks.items() if key == "reference")
+
+    def _changed(self, row: QListWidgetItem) -> None:
+        self._ticks[_name(row.data(REF))] = row.checkState() == Qt.CheckState.Checked
+        self.ticked.emit()
+
+
+class FieldCombo(QComboBox):
+    """Choose one force field that can be run (no references)."""
+
+    def __init__(self, session: Session, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.session = session
+        self.setAccessibleName("Force field")
+        self.setToolTip("The force field that drives the atoms")
+        self.fill()
+
+    def fill(self) -> None:
+        """Read the catalogue and the project again; keeps the choice."""
+        kept = self.currentText()
+        self.clear()
+        for ref, _item, tip in (*built_in(self.session), *trained(self.session)):
+            self.addItem(field_icon(ref.label, dark=self.session.dark), ref.label, ref)
+            self.setItemData(self.count() - 1, tip, Qt.ItemDataRole.ToolTipRole)
+        at = self.findText(kept)
+        self.setCurrentIndex(max(at, 0) if self.count() else -1)
+
+    def ref(self) -> FieldRef | None:
+        """The chosen one."""
+        return self.currentData()
+
+
+def _name(ref: FieldRef) -> tuple[str, str, str]:
+    return ref.key, ref.model, ref.dataset

@@ -1,0 +1,289 @@
+"""A form out of a force field's parameters (`core.forcefields.info.Parameter`)."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+from PySide6.QtCore import Qt, Signal
+from PySide6.QtGui import QValidator
+from PySide6.QtWidgets import (
+    QAbstractSpinBox,
+    QCheckBox,
+    QComboBox,
+    QGridLayout,
+    QHBoxLayout,
+    QLabel,
+    QLineEdit,
+    QSizePolicy,
+    QToolButton,
+    QWidget,
+)
+
+from core.forcefields.info import Parameter
+
+Value = bool | int | float | str
+
+
+def show_number(value: float, kind: str) -> str:
+    """A number as a person would type it."""
+    return str(int(value)) if kind == "int" else f"{value:.10g}"
+
+
+def range_text(low: float | None, high: float | None, kind: str = "float") -> str:
+    """For example "between 1 and 100", "at least 0", or "" without limits."""
+    if low is not None and high is not None:
+        return f"between {show_number(low, kind)} and {show_number(high, kind)}"
+    if low is not None:
+        return f"at least {show_number(low, kind)}"
+    return "" if high is None else f"at most {show_number(high, kind)}"
+
+
+class NumberBox(QAbstractSpinBox):
+    """A number with arrows that never corrects what was typed: `problem` says what is wrong.
+
+    QSpinBox and QDoubleSpinBox silently put a number back into range, and cannot hold 1e-12.
+    """
+
+    changed = Signal()
+
+    def __init__(
+        self,
+        kind: str,
+        *,
+        low: float | None = None,
+        high: float | None = None,
+        parent: QWidget | None = None,
+    ) -> None:
+        super().__init__(parent)
+        self.kind, self.low, self.high = kind, low, high
+        self.lineEdit().setAlignment(Qt.AlignmentFlag.AlignRight)
+        self.lineEdit().textChanged.connect(self.changed)
+        self.setMinimumWidth(self.fontMetrics().horizontalAdvance("0.0000e-00") + 28)
+
+    def problem(self) -> str:
+        """Why the text is no valid value; "" when it is one."""
+        text = self.lineEdit().text().strip()
+        try:
+            value = int(text) if self.kind == "int" else float(text)
+        except ValueError:
+            what = "a whole number" if self.kind == "int" else "a number"
+            return f"“{text}” is not {what}" if text else f"{what} is needed"
+        if not math.isfinite(value):
+            return "must be finite"
+        low, high = self.low, self.high
+        if (low is not None and value < low) or (high is not None and value > high):
+            return f"must be {range_text(low, high, self.kind)}"
+        return ""
+
+    def value(self) -> int | float:
+        """The number. Raises ValueError while there is a problem."""
+        problem = self.problem()
+        if problem:
+            raise ValueError(problem)
+        text = self.lineEdit().text().strip()
+        return int(text) if self.kind == "int" else float(text)
+
+    def set_value(self, value: float) -> None:
+        """Show a number."""
+        self.lineEdit().setText(show_number(value, self.kind))
+
+    def validate(self, text: str, pos: int) -> object:
+        """Let everything be typed; `problem` judges."""
+        return QValidator.State.Acceptable, text, pos
+
+    def stepEnabled(self) -> QAbstractSpinBox.StepEnabledFlag:
+        """Both arrows, unless the text is no number."""
+        flags = QAbstractSpinBox.StepEnabledFlag
+        try:
+            float(self.lineEdit().text())
+        except ValueError:
+            return flags.StepNone
+        return flags.StepUpEnabled | flags.StepDownEnabled
+
+    def stepBy(self, steps: int) -> None:
+        """One in the second digit, so that 20 and 1e-12 both move sensibly; whole numbers by 1."""
+        value = float(self.lineEdit().text())
+        magnitude = max(0.0, math.floor(math.log10(abs(value)))) if value else 0.0
+        if self.kind == "float":
+            magnitude = math.floor(math.log10(abs(value))) - 1 if value else -1
+        else:
+            magnitude = max(0.0, magnitude - 1)
+        value += steps * 10.0**magnitude
+        low = -math.inf if self.low is None else self.low
+        high = math.inf if self.high is None else self.high
+        self.set_value(min(max(value, low), high))
+
+    def wheelEvent(self, event) -> None:
+        """Scroll the page, not the number, unless the number has the focus."""
+        if self.hasFocus():
+            super().wheelEvent(event)
+        else:
+            event.ignore()
+
+
+class Choice(QComboBox):
+    """A combo box that leaves the wheel to the page unless it has the focus."""
+
+    def wheelEvent(self, event) -> None:
+        if self.hasFocus():
+            super().wheelEvent(event)
+        else:
+            event.ignore()
+
+
+class Form(QWidget):
+    """One row per parameter: label, editor, unit, reset, and what is wrong beneath it."""
+
+    changed = Signal()
+
+    def __init__(self, parameters: Sequence[Parameter] = (), parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._parameters: dict[str, Parameter] = {}
+        self.editors: dict[str, QWidget] = {}
+        self.problem_labels: dict[str, QLabel] = {}
+        self._resets: dict[str, QToolButton] = {}
+        self._building = False
+        self._grid = QGridLayout(self)
+        self._grid.setContentsMargins(0, 0, 0, 0)
+        self._grid.setVerticalSpacing(3)
+        self._grid.setColumnStretch(1, 1)
+        self.set_parameters(parameters)
+
+    def set_parameters(self, parameters: Sequence[Parameter]) -> None:
+        """Build the rows anew, at their defaults."""
+        while (item := self._grid.takeAt(0)) is not None:
+            if item.widget() is not None:
+                item.widget().deleteLater()
+        self._parameters = {p.name: p for p in parameters}
+        self.editors, self.problem_labels, self._resets = {}, {}, {}
+        self._building = True
+        for row, p in enumerate(parameters):
+            self._add(2 * row, p)
+        self._building = False
+        for p in parameters:
+            self._check(p)
+
+    def _add(self, row: int, p: Parameter) -> None:
+        editor = self._editor(p)
+        limits = range_text(p.low, p.high, p.kind)
+        tip = p.help + (f"\nRange: {limits}." if limits else "")
+        tip += f"\nDefault: {self._show(p, p.default)}" + (f" {p.unit}" if p.unit else "")
+        label = QLabel(p.label, toolTip=tip)
+        label.setBuddy(editor)
+        editor.setToolTip(tip)
+        editor.setAccessibleName(p.label + (f" in {p.unit}" if p.unit else ""))
+        editor.setAccessibleDescription(p.help)
+        reset = QToolButton(text="↺", autoRaise=True, toolTip="Back to the default")
+        reset.setAccessibleName(f"Reset {p.label}")
+        reset.clicked.connect(lambda _=False, p=p: self._put(p, p.default))
+        problem = QLabel(wordWrap=True, visible=False)
+        problem.setForegroundRole(self.palette().ColorRole.BrightText)
+        self.editors[p.name], self._resets[p.name] = editor, reset
+        self.problem_labels[p.name] = problem
+        self._grid.addWidget(label, row, 0)
+        self._grid.addWidget(editor, row, 1)
+        self._grid.addWidget(QLabel(p.unit), row, 2)
+        self._grid.addWidget(reset, row, 3)
+        self._grid.addWidget(problem, row + 1, 1, 1, 3)
+        self._put(p, p.default)
+
+    def _editor(self, p: Parameter) -> QWidget:
+        if p.kind == "bool":
+            box = QCheckBox()
+            box.toggled.connect(lambda _on, p=p: self._edited(p))
+            return box
+        if p.choices:
+            combo = Choice()
+            combo.addItems([str(c) for c in p.choices])
+            combo.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
+            combo.currentIndexChanged.connect(lambda _i, p=p: self._edited(p))
+            return combo
+        if p.kind in ("int", "float"):
+            number = NumberBox(p.kind, low=p.low, high=p.high)
+            number.changed.connect(lambda p=p: self._edited(p))
+            return number
+        line = QLineEdit()
+        line.textChanged.connect(lambda _t, p=p: self._edited(p))
+        return line
+
+    @staticmethod
+    def _show(p: Parameter, value: Value) -> str:
+        if isinstance(value, bool):
+            return "on" if value else "off"
+        return show_number(value, p.kind) if isinstance(value, int | float) else str(value)
+
+    def _put(self, p: Parameter, value: Value) -> None:
+        editor = self.editors[p.name]
+        if isinstance(editor, QCheckBox):
+            editor.setChecked(bool(value))
+        elif isinstance(editor, QComboBox):
+            editor.setCurrentText(str(value))
+        elif isinstance(editor, NumberBox):
+            editor.set_value(float(value))
+        elif isinstance(editor, QLineEdit):
+            editor.setText(str(value))
+
+    def _get(self, p: Parameter) -> Value:
+        editor = self.editors[p.name]
+        if isinstance(editor, QCheckBox):
+            return editor.isChecked()
+        if isinstance(editor, NumberBox):
+            return editor.value()
+        text = editor.currentText() if isinstance(editor, QComboBox) else editor.text()  # type: ignore[attr-defined]
+        return {"int": int, "float": float}.get(p.kind, str)(text)
+
+    def _edited(self, p: Parameter) -> None:
+        if not self._building:
+            self._check(p)
+            self.changed.emit()
+
+    def _check(self, p: Parameter) -> None:
+        problem = self.problem(p.name)
+        label = self.problem_labels[p.name]
+        label.setText(problem)
+        label.setVisible(bool(problem))
+        self._resets[p.name].setEnabled(bool(problem) or self._get(p) != p.default)
+
+    # -- for the panel ------------------------------------------------------------------------
+    def problem(self, name: str) -> str:
+        """What is wrong with one value; "" when it is fine."""
+        editor = self.editors[name]
+        return editor.problem() if isinstance(editor, NumberBox) else ""
+
+    def problems(self) -> tuple[str, ...]:
+        """One line per wrong value, naming its label."""
+        found = ((p.label, self.problem(n)) for n, p in self._parameters.items())
+        return tuple(f"{label}: {text}" for label, text in found if text)
+
+    def values(self) -> dict[str, Value]:
+        """name -> value of every parameter. Raises ValueError naming the first wrong one."""
+        problems = self.problems()
+        if problems:
+            raise ValueError(problems[0])
+        return {name: self._get(p) for name, p in self._parameters.items()}
+
+    def set_values(self, values: dict[str, Value]) -> None:
+        """Fill in values by name; names the form does not have are an error (ValueError)."""
+        unknown = sorted(set(values) - set(self._parameters))
+        if unknown:
+            raise ValueError(f"there is no parameter “{unknown[0]}”")
+        for name, value in values.items():
+            self._put(self._parameters[name], value)
+
+    def reset(self) -> None:
+        """Everything back to its default."""
+        for p in self._parameters.values():
+            self._put(p, p.default)
+
+
+def labelled(text: str, widget: QWidget, tip: str = "") -> QHBoxLayout:
+    """A label and its widget in a row, joined for screen readers."""
+    label = QLabel(text, toolTip=tip)
+    label.setBuddy(widget)
+    widget.setToolTip(tip)
+    widget.setAccessibleName(text)
+    row = QHBoxLayout()
+    row.addWidget(label)
+    row.addWidget(widget, 1)
+    return row

@@ -1,0 +1,304 @@
+"""Training: form on the left, live curve and result on the right, all fits below."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+from PySide6.QtCore import Qt
+from PySide6.QtWidgets import (
+    QHBoxLayout,
+    QLabel,
+    QProgressBar,
+    QPushButton,
+    QScrollArea,
+    QSplitter,
+    QVBoxLayout,
+    QWidget,
+)
+
+from core.analyses.fit import Fit, FitSpec
+from core.engine.events import FINAL
+from widgets.empty import States
+from widgets.fit_list import FitList, Live
+from widgets.fit_result import FitResult
+from widgets.loading import load_item
+from widgets.panels.jobs import time_left
+from widgets.session import Session
+from widgets.training_form import TrainingForm
+
+
+class TrainingPanel(QWidget):
+    """Trains force fields and shows what came of it."""
+
+    TITLE = "Training"
+    ORDER = 20
+    AREA = "center"
+    HELP = (
+        "Choose a data set and a force field, press Train. The line under the form says what it "
+        "will cost. Stop keeps what is there, Cancel throws it away. The list below holds every "
+        "fit of the project: F2 renames, Del deletes, Ctrl+Z brings it back."
+    )
+
+    def __init__(self, session: Session, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.session = session
+        self.live: dict[str, Live] = {}  # by item id
+        self.shown = ""  # item id on the right
+        self.form = TrainingForm(session)
+        self.result = FitResult()
+        self.states = States(self.result)
+        self.title = QLabel(accessibleName="Fit on show")
+        self.status = QLabel(accessibleName="Progress of the training")
+        self.bar = QProgressBar(accessibleName="Progress")
+        self.bar.setMaximumHeight(14)
+        self.stop = QPushButton("Stop", toolTip="End early and keep the best so far")
+        self.cancel = QPushButton("Cancel", toolTip="Throw this training away")
+        self.fits = FitList(session, self.live)
+        self._lay_out()
+        self._connect()
+        self.result.set_dark(session.dark)
+        self.fits.fill(self.shown)
+        self._show("")
+
+    # -- building -----------------------------------------------------------------------------
+    def _lay_out(self) -> None:
+        scroll = QScrollArea(widgetResizable=True)
+        scroll.setFrameShape(QScrollArea.Shape.NoFrame)
+        scroll.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        scroll.setWidget(self.form)
+        scroll.setMinimumWidth(250)
+        head = QHBoxLayout()
+        head.setContentsMargins(6, 4, 6, 0)
+        head.addWidget(self.title)
+        head.addWidget(self.bar, 1)
+        head.addWidget(self.status)
+        head.addWidget(self.stop)
+        head.addWidget(self.cancel)
+        right = QWidget()
+        box = QVBoxLayout(right)
+        box.setContentsMargins(0, 0, 0, 0)
+        box.setSpacing(2)
+        box.addLayout(head)
+        box.addWidget(self.states, 1)
+        down = QSplitter(Qt.Orientation.Vertical)
+        down.addWidget(right)
+        down.addWidget(self.fits)
+        down.setStretchFactor(0, 4)
+        down.setStretchFactor(1, 1)
+        down.setSizes([420, 130])
+        across = QSplitter(Qt.Orientation.Horizontal)
+        across.addWidget(scroll)
+        across.addWidget(down)
+        across.setStretchFactor(1, 1)
+        across.setSizes([270, 560])
+        outer = QVBoxLayout(self)
+        outer.setContentsMargins(0, 0, 0, 0)
+        outer.addWidget(across)
+
+    def _connect(self) -> None:
+        s = self.session
+        s.project_changed.connect(self._project_changed)
+        s.items_changed.connect(self._items_changed)
+        s.unit_changed.connect(self._unit_changed)
+        s.theme_changed.connect(self._theme_changed)
+        s.item_selected.connect(self._selected_elsewhere)
+        s.job_event.connect(self._job_event)
+        self.form.train_requested.connect(self.start)
+        self.fits.row_selected.connect(s.item_selected)
+        self.stop.clicked.connect(lambda: self._end("stopping", s.stop))
+        self.cancel.clicked.connect(lambda: self._end("cancelling", s.cancel))
+
+    # -- session ------------------------------------------------------------------------------
+    def _project_changed(self) -> None:
+        self.live.clear()
+        self.form.fill_datasets()
+        self.form.suggest_again()
+        self.fits.fill(self.shown)
+        self._show("")
+
+    def _items_changed(self, kind: str) -> None:
+        if kind == "datasets":
+            self.form.fill_datasets()
+        elif kind == "fits":
+            self.fits.fill(self.shown)
+            ids = {i.id for i in self._items()}
+            if self.shown and self.shown not in ids and self.shown not in self.live:
+                self._show("")
+            elif self.shown and self.result.fit is not None:
+                self._name_of_shown()
+            self.form.suggest_again() if not self.form._named else None
+
+    def _unit_changed(self, unit: Any) -> None:
+        self.result.set_unit(unit)
+        self.fits.fill(self.shown)
+
+    def _theme_changed(self, dark: bool) -> None:
+        self.result.set_dark(dark)
+        self.fits.fill(self.shown)
+
+    def _selected_elsewhere(self, item_id: str) -> None:
+        kind = next((i.kind for i in self._items("datasets") if i.id == item_id), "")
+        if kind:
+            self.form.choose_dataset(item_id)
+        elif item_id in self.live or any(i.id == item_id for i in self._items()):
+            self._show(item_id)
+
+    def _items(self, kind: str = "fits") -> tuple[Any, ...]:
+        return () if self.session.project is None else self.session.project.items(kind)
+
+    # -- start and end ------------------------------------------------------------------------
+    def start(self, spec: FitSpec, name: str) -> str:
+        """Submit a fit as a new item of the project; returns the item's id ("" when refused)."""
+        project = self.session.project
+        try:
+            item = project.reserve("fits", name)
+            spec = dataclasses.replace(spec, out=str(item.folder))
+            job = self.session.submit(spec, title=f"Training {name}", device=spec.device)
+        except (ValueError, OSError, RuntimeError) as error:
+            self.states.failed("Training could not be started", str(error))
+            return ""
+        self.live[item.id] = Live(job, name)
+        self.session.items_changed.emit("fits")
+        self.form.suggest_again()
+        self.session.item_selected.emit(item.id)
+        return item.id
+
+    def _end(self, word: str, how: Any) -> None:
+        live = self.live.get(self.shown)
+        if live is not None and live.busy:
+            live.state, live.message = "stopping", f"{word} …"
+            self._head()
+            how(live.job)
+
+    def _job_event(self, job: str, event: Any) -> None:
+        found = next(((i, x) for i, x in self.live.items() if x.job == job), None)
+        if found is None:
+            self._adopt(job, event)
+            return
+        item_id, live = found
+        shown = item_id == self.shown
+        if event.kind == "started":
+            live.state = "running"
+            self.fits.fill(self.shown)
+        elif event.kind == "progress":
+            live.fraction = event.fraction
+            live.seconds_left = float(event.payload.get("seconds_left", float("nan")))
+            if live.state != "stopping":
+                live.state = "running"
+                live.message = str(event.payload.get("message", ""))
+        elif event.kind == "curve":
+            live.curves.append(event.payload)
+            if shown:
+                self.result.take_curve(event.payload)
+                self.states.ready()
+        elif event.kind in FINAL:
+            self._ended(item_id, live, event)
+            return
+        if shown:
+            self._head()
+
+    def _adopt(self, job: str, event: Any) -> None:
+        """A fit that somebody else started: resumed at opening, or from the command palette."""
+        record = self.session.jobs.get(job) if hasattr(self.session, "jobs") else None
+        if record is None or not isinstance(record.spec, FitSpec) or not record.item:
+            return
+        if event.kind not in FINAL and record.item not in self.live:
+            self.live[record.item] = Live(job, record.title.removeprefix("Training "))
+            self._job_event(job, event)
+
+    def _ended(self, item_id: str, live: Live, event: Any) -> None:
+        if event.kind == "done":
+            del self.live[item_id]
+            self.session.items_changed.emit("fits")
+        else:
+            live.state = event.kind
+            live.problem = str(event.payload.get("message", ""))
+            live.details = str(event.payload.get("details", ""))
+            if event.kind == "cancelled":
+                del self.live[item_id]
+        self.fits.fill(self.shown)
+        if self.shown == item_id:
+            self._show(item_id)
+
+    # -- the right side -----------------------------------------------------------------------
+    def _show(self, item_id: str) -> None:
+        self.shown = item_id
+        self.fits.select(item_id)
+        live = self.live.get(item_id)
+        item = next((i for i in self._items() if i.id == item_id), None)
+        self._head()
+        if live is not None and live.busy:
+            self.result.start_live()
+            for payload in live.curves:
+                self.result.take_curve(payload)
+            self.states.ready() if live.curves else self.states.loading("Training …", live.name)
+        elif live is not None:
+            self.states.failed(
+                f"“{live.name}” was not trained",
+                f"{live.problem} Change the form on the left and press Train again.",
+                details=live.details,
+            )
+        elif item is None:
+            hint = "Choose data and force field on the left and press Train."
+            if self._items():
+                hint += " Or click a fit below to see how good it is."
+            self.states.empty("Nothing trained on show", hint)
+        elif not item.record.exists():
+            self.states.empty(
+                "This training did not come to its end", "Press Train to do it again."
+            )
+        else:
+            self.states.loading("Reading …", item.name)
+            load_item(
+                self,
+                self.session.project,
+                item,
+                done=lambda fit: self._loaded(item_id, fit),
+                failed=lambda text: self._not_loaded(item_id, text),
+            )
+
+    def _loaded(self, item_id: str, fit: Any) -> None:
+        if item_id != self.shown:
+            return
+        if not isinstance(fit, Fit):
+            self._not_loaded(item_id, "The item is no fit.")
+            return
+        name = next((i.name for i in self._items() if i.id == item_id), fit.label)
+        self.result.show_fit(fit, name, self.session.unit)
+        self.states.ready()
+        self._head()
+
+    def _not_loaded(self, item_id: str, text: str) -> None:
+        if item_id == self.shown:
+            self.states.failed("This fit cannot be shown", text)
+
+    def _name_of_shown(self) -> None:
+        item = next((i for i in self._items() if i.id == self.shown), None)
+        if item is not None and self.result.fit is not None and item.name != self.result.name:
+            self.result.show_fit(self.result.fit, item.name, self.session.unit)
+        self._head()
+
+    def _head(self) -> None:
+        live = self.live.get(self.shown)
+        item = next((i for i in self._items() if i.id == self.shown), None)
+        name = live.name if live is not None else item.name if item is not None else ""
+        self.title.setText(f"<b>{name}</b>" if name else "")
+        busy = live is not None and live.busy
+        for widget in (self.bar, self.stop, self.cancel, self.status):
+            widget.setVisible(busy)
+        if not busy:
+            return
+        assert live is not None
+        for button in (self.stop, self.cancel):
+            button.setEnabled(live.state != "stopping")
+        self.cancel.setEnabled(True)
+        known = live.fraction == live.fraction and live.state != "waiting"
+        self.bar.setRange(0, 100 if known else 0)
+        self.bar.setValue(round(100 * live.fraction) if known else 0)
+        left = time_left(live.seconds_left) if live.state == "running" else ""
+        words = live.message or live.state
+        self.status.setText(", ".join(x for x in (words, left) if x))
+
+
+PANEL = TrainingPanel

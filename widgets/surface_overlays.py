@@ -1,0 +1,128 @@
+"""What is drawn over a surface: geometries of a fit or data set, and the path of a dynamics run."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from PySide6.QtCore import QObject, QTimer, Signal
+from PySide6.QtWidgets import QComboBox, QSizePolicy, QWidget
+
+from core.analyses.dynamics import DynamicsSpec
+from core.analyses.fit import FitSpec
+from core.engine.events import Event
+from widgets.loading import load_item
+from widgets.session import Session
+
+PATH_FRAMES = 2000  # the newest frames of a running dynamics that are drawn
+PATH_MS = 100
+
+
+class PointReader:
+    """Stands where `load_item` wants a project: positions (P,N,3) of a fit's training frames."""
+
+    def __init__(self, project: Any) -> None:
+        self.project = project
+
+    def load(self, item: Any) -> np.ndarray:
+        """Raises ValueError where the data set of a fit is not known."""
+        if item.kind == "datasets":
+            return self.project.load(item).positions
+        spec = self.project.job(item.id)
+        sets = [i for i in self.project.items("datasets") if i.record.exists()]
+        if not isinstance(spec, FitSpec):
+            raise ValueError("which data set it was trained on is not noted")
+        source = [i for i in sets if str(i.record) == spec.dataset]
+        if not source:
+            raise ValueError("its data set is no longer in the project")
+        return self.project.load(source[0]).positions[self.project.load(item).split.train]
+
+
+class PointChooser(QComboBox):
+    """Which geometries are drawn as dots; reads them aside."""
+
+    chosen = Signal(object)  # positions (P,N,3) Å, or None
+    problem = Signal(str)
+
+    def __init__(self, session: Session, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.session = session
+        self.setAccessibleName("Points drawn on the surface")
+        self.setToolTip("Geometries drawn as dots: training frames of a fit, or a data set")
+        self.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
+        self.setMinimumWidth(90)
+        self.activated.connect(lambda _row: self.read())
+
+    def fill_again(self) -> None:
+        """Read the project again; keeps the choice while it is there."""
+        project, kept = self.session.project, self.currentData()
+        self.clear()
+        self.addItem("none", "")
+        if project is not None:
+            for kind, what in (("fits", "training of"), ("datasets", "data set")):
+                for item in reversed(project.items(kind)):
+                    if item.record.exists():
+                        self.addItem(f"{what} {item.name}", item.id)
+        at = self.findData(kept) if kept else 0
+        self.setCurrentIndex(max(at, 0))
+        if at < 0:
+            self.chosen.emit(None)
+
+    def choose(self, id: str) -> None:
+        """Draw the points of a fit or data set, where it is in the list."""
+        at = self.findData(id)
+        if at >= 0:
+            self.setCurrentIndex(at)
+            self.read()
+
+    def read(self) -> None:
+        """Read the chosen geometries and hand them out."""
+        id = self.currentData()
+        if not id:
+            self.chosen.emit(None)
+            return
+
+        def done(positions: np.ndarray) -> None:
+            if self.currentData() == id:
+                self.chosen.emit(positions)
+
+        project = self.session.project
+        load_item(self, PointReader(project), project.item(id), done=done, failed=self.problem.emit)
+
+
+class LivePath(QObject):
+    """Frames of the newest dynamics run (its first replica), handed out every 100 ms."""
+
+    moved = Signal(object)  # positions (S,N,3) Å, or None
+
+    def __init__(self, session: Session) -> None:
+        super().__init__(session)
+        self.session = session
+        self.job = ""
+        self.frames: list[np.ndarray] = []
+        self._timer = QTimer(self)
+        self._timer.setSingleShot(True)
+        self._timer.setInterval(PATH_MS)
+        self._timer.timeout.connect(self._move)
+        session.job_event.connect(self._event)
+
+    def clear(self) -> None:
+        """Forget the path."""
+        self.job, self.frames = "", []
+        self.moved.emit(None)
+
+    def _event(self, job: str, event: Event) -> None:
+        if event.kind != "frame" or "temperature" not in event.payload:
+            return
+        record = self.session.jobs.get(job)
+        if record is None or not isinstance(record.spec, DynamicsSpec):
+            return
+        if job != self.job:
+            self.job, self.frames = job, []
+        self.frames.append(np.asarray(event.payload["positions"])[0])
+        del self.frames[:-PATH_FRAMES]
+        if not self._timer.isActive():
+            self._timer.start()
+
+    def _move(self) -> None:
+        self.moved.emit(np.stack(self.frames) if self.frames else None)

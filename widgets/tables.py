@@ -1,0 +1,313 @@
+"""A table that can be sorted, filtered and copied (Markdown, CSV), with numbers one can compare."""
+
+from __future__ import annotations
+
+import csv
+import io
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from PySide6.QtCore import (
+    QAbstractTableModel,
+    QModelIndex,
+    QPoint,
+    QSortFilterProxyModel,
+    Qt,
+    Signal,
+)
+from PySide6.QtGui import QAction, QColor, QFontDatabase, QKeySequence
+from PySide6.QtWidgets import (
+    QAbstractItemView,
+    QApplication,
+    QHBoxLayout,
+    QHeaderView,
+    QLineEdit,
+    QMenu,
+    QTableView,
+    QToolButton,
+    QVBoxLayout,
+    QWidget,
+)
+
+MISSING = "–"
+Role = Qt.ItemDataRole
+SORT_ROLE = Role.UserRole + 1
+
+
+class Shown(float):
+    """A number that is shown in its own way, for example "≥ 5.0", and sorted as a number."""
+
+    text: str
+
+    def __new__(cls, value: float, text: str) -> Shown:
+        made = super().__new__(cls, value)
+        made.text = text
+        return made
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column. digits None = text, left aligned; else a number with so many decimals."""
+
+    title: str
+    unit: str = ""
+    digits: int | None = None
+    tip: str = ""
+
+    @property
+    def header(self) -> str:
+        """Title with its unit, for example "force MAE / meV/Å"."""
+        return f"{self.title} ({self.unit})" if self.unit else self.title
+
+    def text(self, value: Any) -> str:
+        """What the cell shows."""
+        if value is None or (isinstance(value, float) and math.isnan(value)):
+            return MISSING
+        if isinstance(value, Shown):
+            return value.text
+        if self.digits is None or isinstance(value, str):
+            return str(value)
+        return f"{value:.{self.digits}f}".replace("-", "−")
+
+
+@dataclass(frozen=True)
+class Row:
+    """Values in column order; key names the row ("" = cannot be selected); colour of its mark."""
+
+    key: str
+    values: tuple[Any, ...]
+    colour: str = ""
+    tip: str = ""
+
+
+class _Model(QAbstractTableModel):
+    def __init__(self, parent: QWidget) -> None:
+        super().__init__(parent)
+        self.columns: tuple[Column, ...] = ()
+        self.rows: tuple[Row, ...] = ()
+        self._digits_font = QFontDatabase.systemFont(QFontDatabase.SystemFont.GeneralFont)
+        # tabular figures: 1 is as wide as 8, so decimal points stand below each other
+        if hasattr(self._digits_font, "setFeature"):
+            from PySide6.QtGui import QFont
+
+            self._digits_font.setFeature(QFont.Tag("tnum"), 1)
+
+    def put(self, columns: Sequence[Column], rows: Sequence[Row]) -> None:
+        self.beginResetModel()
+        self.columns, self.rows = tuple(columns), tuple(rows)
+        self.endResetModel()
+
+    def rowCount(self, parent: QModelIndex | None = None) -> int:
+        return 0 if parent is not None and parent.isValid() else len(self.rows)
+
+    def columnCount(self, parent: QModelIndex | None = None) -> int:
+        return 0 if parent is not None and parent.isValid() else len(self.columns)
+
+    def data(self, index: QModelIndex, role: int = Role.DisplayRole) -> Any:
+        row, column = self.rows[index.row()], self.columns[index.column()]
+        value = row.values[index.column()]
+        if role == Role.DisplayRole:
+            return column.text(value)
+        if role == SORT_ROLE:
+            return value
+        if role == Role.TextAlignmentRole and column.digits is not None:
+            return int(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
+        if role == Role.FontRole and column.digits is not None:
+            return self._digits_font
+        if role == Role.DecorationRole and index.column() == 0 and row.colour:
+            return QColor(row.colour)
+        if role == Role.ToolTipRole:
+            return row.tip or None
+        return None
+
+    def headerData(self, section: int, way: Qt.Orientation, role: int = Role.DisplayRole) -> Any:
+        if way != Qt.Orientation.Horizontal or section >= len(self.columns):
+            return None
+        column = self.columns[section]
+        if role == Role.DisplayRole:
+            return f"{column.title}\n{column.unit}" if column.unit else column.title
+        if role == Role.ToolTipRole:
+            return column.tip or column.header
+        if role == Role.TextAlignmentRole and column.digits is not None:
+            return int(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
+        return None
+
+
+class _Sorted(QSortFilterProxyModel):
+    """Numbers by value, texts by letter, missing values last in either direction."""
+
+    def __init__(self, parent: QWidget) -> None:
+        super().__init__(parent)
+        self.setFilterCaseSensitivity(Qt.CaseSensitivity.CaseInsensitive)
+        self.setFilterKeyColumn(-1)
+
+    def lessThan(self, left: QModelIndex, right: QModelIndex) -> bool:
+        a, b = left.data(SORT_ROLE), right.data(SORT_ROLE)
+        missing = [v is None or (isinstance(v, float) and math.isnan(v)) for v in (a, b)]
+        if any(missing):
+            descending = self.sortOrder() == Qt.SortOrder.DescendingOrder
+            return missing[0] != missing[1] and missing[0 if descending else 1]
+        numbers = isinstance(a, int | float) and isinstance(b, int | float)
+        return a < b if numbers else str(a).casefold() < str(b).casefold()
+
+
+class Table(QWidget):
+    """Rows of values. Click a header to sort, type to filter, right click or Ctrl+C to copy."""
+
+    row_selected = Signal(str)  # key
+    row_activated = Signal(str)  # key, double click or Enter
+
+    def __init__(
+        self, name: str, parent: QWidget | None = None, *, filter_box: bool = True
+    ) -> None:
+        super().__init__(parent)
+        self.model = _Model(self)
+        self.sorted = _Sorted(self)
+        self.sorted.setSourceModel(self.model)
+        self.view = QTableView(accessibleName=name)
+        self.view.setModel(self.sorted)
+        self.view.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
+        self.view.setSelectionMode(QAbstractItemView.SelectionMode.SingleSelection)
+        self.view.setAlternatingRowColors(True)
+        self.view.setShowGrid(False)
+        self.view.setTabKeyNavigation(False)  # Tab leaves the table
+        self.view.verticalHeader().hide()
+        self.view.verticalHeader().setDefaultSectionSize(self.fontMetrics().height() + 8)
+        self.view.horizontalHeader().setHighlightSections(False)
+        self.view.horizontalHeader().setSectionResizeMode(QHeaderView.ResizeMode.Interactive)
+        self.view.setSortingEnabled(True)
+        self.sorted.sort(-1)
+        self.view.horizontalHeader().setSortIndicatorShown(True)
+        self.view.setContextMenuPolicy(Qt.ContextMenuPolicy.CustomContextMenu)
+        self.view.customContextMenuRequested.connect(self._open_menu)
+        self.view.selectionModel().currentRowChanged.connect(self._current)
+        self.view.activated.connect(lambda index: self.row_activated.emit(self._key(index)))
+        self.filter = QLineEdit(placeholderText="Filter", clearButtonEnabled=True)
+        self.filter.setAccessibleName(f"Filter {name}")
+        self.filter.textChanged.connect(self.sorted.setFilterFixedString)
+        self.filter.setVisible(filter_box)
+        copy = QToolButton(text="Copy", toolTip="Copy the whole table", autoRaise=True)
+        copy.setAccessibleName(f"Copy {name}")
+        copy.setPopupMode(QToolButton.ToolButtonPopupMode.InstantPopup)
+        copy.setMenu(self.menu())
+        copy.setVisible(filter_box)
+        self.bar = QHBoxLayout()
+        self.bar.addWidget(self.filter, 1)
+        self.bar.addWidget(copy)
+        box = QVBoxLayout(self)
+        box.setContentsMargins(0, 0, 0, 0)
+        if filter_box:
+            box.addLayout(self.bar)
+        box.addWidget(self.view)
+        self.extra: list[QAction] = []  # a panel's own entries of the right-click menu
+        self._quiet = False
+
+    def set_table(self, columns: Sequence[Column], rows: Sequence[Row]) -> None:
+        """Show other content; the selected row and the sorting stay where they can."""
+        kept = self.selected()
+        same = [c.title for c in columns] == [c.title for c in self.model.columns]
+        self._quiet = True
+        self.model.put(columns, rows)
+        self._quiet = False
+        if not same:
+            self.sorted.sort(-1)
+        self.fit()
+        self.select(kept)
+
+    def fit(self) -> None:
+        """Columns as wide as what they hold."""
+        self.view.resizeColumnsToContents()
+        for c in range(len(self.model.columns)):
+            self.view.setColumnWidth(c, min(self.view.columnWidth(c) + 10, 320))
+
+    def sort_by(self, column: int, *, descending: bool = False) -> None:
+        """As if its header had been clicked."""
+        order = Qt.SortOrder.DescendingOrder if descending else Qt.SortOrder.AscendingOrder
+        self.view.sortByColumn(column, order)
+
+    def selected(self) -> str:
+        """Key of the selected row, "" when none is."""
+        index = self.view.currentIndex()
+        return self._key(index) if index.isValid() else ""
+
+    def select(self, key: str) -> None:
+        """Select a row by key without telling anybody; an unknown key clears the selection."""
+        self._quiet = True
+        self.view.clearSelection()
+        self.view.setCurrentIndex(QModelIndex())
+        for r in range(self.sorted.rowCount()) if key else ():
+            if self._key(self.sorted.index(r, 0)) == key:
+                self.view.selectRow(r)
+        self._quiet = False
+
+    def shown(self) -> list[list[str]]:
+        """The cells as they are shown: filtered, in order."""
+        rows, columns = self.sorted.rowCount(), self.sorted.columnCount()
+        return [
+            [str(self.sorted.index(r, c).data() or "") for c in range(columns)] for r in range(rows)
+        ]
+
+    # -- copy ---------------------------------------------------------------------------------
+    def markdown(self) -> str:
+        """The table as shown, in GitHub's Markdown."""
+        heads = [c.header for c in self.model.columns]
+        rule = ["---" if c.digits is None else "---:" for c in self.model.columns]
+        cells = [[t.replace("|", "\\|") for t in row] for row in [heads, rule, *self.shown()]]
+        return "".join("| " + " | ".join(row) + " |\n" for row in cells)
+
+    def csv(self) -> str:
+        """The table in the order shown, with full numbers and empty cells where there is none."""
+        out = io.StringIO()
+        writer = csv.writer(out, lineterminator="\n")
+        writer.writerow([c.header for c in self.model.columns])
+        for r in range(self.sorted.rowCount()):
+            row = self.model.rows[self.sorted.mapToSource(self.sorted.index(r, 0)).row()]
+            writer.writerow([self._plain(v) for v in row.values])
+        return out.getvalue()
+
+    @staticmethod
+    def _plain(value: Any) -> str:
+        if value is None or (isinstance(value, float) and math.isnan(value)):
+            return ""
+        return f"{value:.8g}" if isinstance(value, float) else str(value)
+
+    def copy_markdown(self) -> None:
+        """To the clipboard."""
+        QApplication.clipboard().setText(self.markdown())
+
+    def copy_csv(self) -> None:
+        """To the clipboard."""
+        QApplication.clipboard().setText(self.csv())
+
+    def menu(self) -> QMenu:
+        """The copy menu."""
+        menu = QMenu(self)
+        menu.addAction("Copy as Markdown", self.copy_markdown)
+        menu.addAction("Copy as CSV", self.copy_csv)
+        return menu
+
+    def keyPressEvent(self, event) -> None:
+        """Ctrl+C copies the table, ready to be pasted into a document."""
+        if event.matches(QKeySequence.StandardKey.Copy):
+            self.copy_markdown()
+        else:
+            super().keyPressEvent(event)
+
+    # -- inside -------------------------------------------------------------------------------
+    def _open_menu(self, where: QPoint) -> None:
+        menu = self.menu()
+        if self.extra:
+            menu.insertActions(menu.actions()[0], self.extra)
+            menu.insertSeparator(menu.actions()[len(self.extra)])
+        menu.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        menu.popup(self.view.viewport().mapToGlobal(where))
+
+    def _key(self, index: QModelIndex) -> str:
+        return self.model.rows[self.sorted.mapToSource(index).row()].key if index.isValid() else ""
+
+    def _current(self, index: QModelIndex, _old: QModelIndex) -> None:
+        key = self._key(index)
+        if key and not self._quiet:
+            self.row_selected.emit(key)
