@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
 from PySide6.QtGui import QAction, QActionGroup, QGuiApplication, QKeySequence
@@ -16,7 +17,7 @@ Key = QKeySequence.StandardKey
 
 @dataclass(frozen=True)
 class Entry:
-    """One action: `slot` is the name of a method of the window."""
+    """One action: `slot` is the name of a method of the window (dots allowed)."""
 
     menu: str
     name: str
@@ -116,7 +117,7 @@ ENTRIES: tuple[Entry, ...] = (
         "View",
         "palette",
         "Find an action …",
-        "show_palette",
+        "guide.show_palette",
         "Ctrl+K",
         "Every action by name",
         "mdi6.magnify",
@@ -144,23 +145,26 @@ ENTRIES: tuple[Entry, ...] = (
         "Help",
         "help_panel",
         "Help for the panel under the cursor",
-        "help_here",
+        "guide.help_here",
         "F1",
         "What this panel shows and what can be done in it",
         "mdi6.help-circle-outline",
     ),
-    Entry("Help", "keys", "Keyboard shortcuts", "show_keys", None, "", "mdi6.keyboard-outline"),
+    Entry(
+        "Help", "keys", "Keyboard shortcuts", "guide.show_keys", None, "", "mdi6.keyboard-outline"
+    ),
     Entry(
         "Help",
-        "about",
+        "guide.about",
         "About PEScape",
-        "about",
+        "guide.about",
         None,
         "Version and licence",
         "mdi6.information-outline",
     ),
 )
 MENUS = ("File", "Edit", "View", "Compute", "Help")
+FULL = "full name"  # property of an action whose text needs the menu it stands in
 THEMES = (("system", "As the system"), ("light", "Light"), ("dark", "Dark"))
 
 
@@ -178,7 +182,7 @@ class Actions:
             if entry is LINE:
                 self.menus[menu].addSeparator()
                 continue
-            slot = getattr(window, entry.slot)
+            slot = attrgetter(entry.slot)(window)
             action = self._add(entry.name, entry.text, slot, entry.keys, entry.tip, entry.icon)
             self.menus[menu].addAction(action)
         self._edit()
@@ -216,6 +220,7 @@ class Actions:
             action = QAction(unit.label, self.window, checkable=True)
             action.setData(unit.key)
             action.setToolTip(f"Show energies in {unit.label}")
+            action.setProperty(FULL, f"Energy unit: {unit.label}")
             self.units.addAction(action)
             sub.addAction(action)
             self.all[f"unit {unit.key}"] = action
@@ -232,6 +237,7 @@ class Actions:
             action = QAction(label, self.window, checkable=True)
             action.setData(key)
             action.setToolTip(f"Theme: {label.lower()}")
+            action.setProperty(FULL, f"Theme: {label.lower()}")
             self.themes.addAction(action)
             sub.addAction(action)
             self.all[f"theme {key}"] = action
@@ -246,6 +252,7 @@ class Actions:
             action = QAction(title, self.window, checkable=True)
             action.setShortcut(QKeySequence(f"Ctrl+{number}"))
             action.setToolTip(f"Go to {title} (Ctrl+{number})")
+            action.setProperty(FULL, f"Go to: {title}")
             action.triggered.connect(lambda _on=False, t=title: self.window.open_workspace(t))
             self.workspaces.addAction(action)
             self.all[f"go {title}"] = action
@@ -260,6 +267,8 @@ class Actions:
         self.recent.clear()
         for folder in folders:
             action = self.recent.addAction(folder)
+            action.setProperty(FULL, f"Open recent: {folder}")
+            action.setToolTip(folder)
             action.triggered.connect(lambda _on=False, f=folder: self.window.open_folder(f))
         self.recent.setEnabled(bool(folders))
 
@@ -284,8 +293,8 @@ def every_action(window: Window) -> list[QAction]:
 
 
 def plain(action: QAction) -> str:
-    """The text of an action without mnemonics."""
-    return action.text().replace("&", "").removesuffix(" …").strip()
+    """What an action is called on its own, without mnemonics."""
+    return (action.property(FULL) or action.text()).replace("&", "").removesuffix(" …").strip()
 
 
 def shortcut_text(action: QAction) -> str:

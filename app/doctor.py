@@ -114,9 +114,12 @@ def opengl_renderer() -> str:
     """Name of the OpenGL renderer VTK gets, or why there is none."""
     try:
         from vtkmodules import vtkRenderingOpenGL2  # noqa: F401
+        from vtkmodules.vtkCommonCore import vtkLogger
         from vtkmodules.vtkRenderingCore import vtkRenderWindow
     except ImportError as error:
         return f"VTK cannot be imported: {error}"
+    # without a screen VTK complains about X on stderr before it turns to EGL, which is fine here
+    vtkLogger.SetStderrVerbosity(vtkLogger.VERBOSITY_OFF)
     window = vtkRenderWindow()
     window.SetOffScreenRendering(1)
     window.SetSize(16, 16)

@@ -1,15 +1,23 @@
-"""A small card with help, beside what it explains; any click or key closes it."""
+"""Help in place: a card beside what it explains, the list of shortcuts, the command palette."""
 
 from __future__ import annotations
 
 from html import escape
+from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QPoint, Qt
-from PySide6.QtWidgets import QFrame, QLabel, QVBoxLayout, QWidget
+from PySide6.QtGui import QCursor
+from PySide6.QtWidgets import QApplication, QFrame, QLabel, QVBoxLayout, QWidget
+
+from app.actions import every_action, plain, shortcut_text
+from app.palette_dialog import PaletteDialog
+
+if TYPE_CHECKING:
+    from app.window import Window
 
 
 class HelpCard(QFrame):
-    """A title and a few sentences."""
+    """A title and a few sentences; any click or key closes it."""
 
     def __init__(self, title: str, text: str, beside: QWidget, *, rich: bool = False) -> None:
         super().__init__(beside, Qt.WindowType.Popup)
@@ -43,3 +51,50 @@ class HelpCard(QFrame):
 
     def keyPressEvent(self, _event: object) -> None:
         self.close()
+
+
+class Guide:
+    """What a person calls when they do not know what to do."""
+
+    def __init__(self, window: Window) -> None:
+        self.window = window
+
+    def help_here(self) -> None:
+        """Help for the panel under the cursor, else for the one with the keyboard."""
+        dock = self.window.docks.under(QCursor.pos())
+        if dock is None:
+            focus = QApplication.focusWidget()
+            dock = next(
+                (d for d in self.window.docks.all.values() if focus and d.isAncestorOf(focus)),
+                next(iter(self.window.docks.all.values())),
+            )
+        HelpCard(dock.windowTitle(), dock.help, dock).popup()
+
+    def show_keys(self) -> None:
+        """All shortcuts."""
+        rows = [(plain(a), shortcut_text(a)) for a in every_action(self.window)]
+        HelpCard.of_rows("Keyboard shortcuts", [r for r in rows if r[1]], self.window).popup()
+
+    def about(self) -> None:
+        """Version and licence."""
+        from importlib.metadata import PackageNotFoundError, version
+
+        try:
+            number = version("pescape")
+        except PackageNotFoundError:
+            number = "(not installed)"
+        text = (
+            f"PEScape {number}. Potential-energy surfaces of flexible molecules: compare, fit and "
+            "watch force fields. MIT licence."
+        )
+        HelpCard("About PEScape", text, self.window).popup()
+
+    def show_palette(self) -> None:
+        """Ctrl+K."""
+        dialog = PaletteDialog(every_action(self.window), self.window)
+        dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        frame = self.window.rect()
+        x = self.window.mapToGlobal(frame.center()).x() - dialog.width() // 2
+        dialog.move(x, self.window.mapToGlobal(frame.topLeft()).y() + 60)
+        dialog.show()
+        dialog.line.setFocus()

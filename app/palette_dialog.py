@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from PySide6.QtCore import QEvent, QObject, Qt
-from PySide6.QtGui import QAction, QKeyEvent
+from PySide6.QtCore import QEvent, QObject, QSize, Qt
+from PySide6.QtGui import QAction, QIcon, QKeyEvent, QPixmap
 from PySide6.QtWidgets import QDialog, QLineEdit, QListWidget, QListWidgetItem, QVBoxLayout, QWidget
 
 from app.actions import plain, shortcut_text
@@ -37,6 +37,11 @@ class PaletteDialog(QDialog):
         self.line = QLineEdit(placeholderText="What do you want to do?")
         self.line.setAccessibleName("Find an action")
         self.list = QListWidget()
+        self.list.setUniformItemSizes(True)
+        self.list.setIconSize(QSize(16, 16))
+        pixmap = QPixmap(16, 16)
+        pixmap.fill(Qt.GlobalColor.transparent)
+        self.blank = QIcon(pixmap)
         self.list.setFocusPolicy(Qt.FocusPolicy.NoFocus)
         box = QVBoxLayout(self)
         box.setContentsMargins(6, 6, 6, 6)
@@ -58,7 +63,7 @@ class PaletteDialog(QDialog):
                 continue
             keys = shortcut_text(action)
             row = QListWidgetItem(f"{plain(action)}    {keys}" if keys else plain(action))
-            row.setIcon(action.icon())
+            row.setIcon(action.icon() if not action.icon().isNull() else self.blank)
             row.setToolTip(action.toolTip())
             row.setData(Qt.ItemDataRole.UserRole, self.actions_.index(action))
             if not action.isEnabled():

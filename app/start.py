@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import os
 import sys
+import threading
 import time
 import traceback
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
+
+from widgets.loading import READING
 
 if TYPE_CHECKING:
     from app.window import Window
@@ -36,6 +39,7 @@ def run_window(
     settings_path, folder: where preferences and projects go (default: the person's own places).
     Returns the exit status.
     """
+    from PySide6.QtCore import QTimer
     from PySide6.QtWidgets import QApplication
 
     marks: dict[str, float] = {}
@@ -55,6 +59,9 @@ def run_window(
     marks["first paint"] = seconds_alive()
 
     def usable() -> None:
+        if _reading():  # molecule and surface come from disk in threads of their own
+            QTimer.singleShot(5, usable)
+            return
         app.processEvents()
         marks["usable"] = seconds_alive()
         # only now: a process that loads torch would compete with the first paint
@@ -69,6 +76,10 @@ def run_window(
     status = app.exec()
     sys.excepthook = sys.__excepthook__
     return status
+
+
+def _reading() -> bool:
+    return any(t.name.startswith(READING) for t in threading.enumerate())
 
 
 def make_window(

@@ -30,12 +30,12 @@ _LIGHT = {
     _ROLES.Accent: "#1f6fb2",
 }
 _DARK = {
-    _ROLES.Window: "#23272e",
+    _ROLES.Window: "#20242a",
     _ROLES.WindowText: "#e6e9ee",
-    _ROLES.Base: "#1b1e24",
-    _ROLES.AlternateBase: "#20242b",
+    _ROLES.Base: "#2b3038",
+    _ROLES.AlternateBase: "#30353e",
     _ROLES.Text: "#e6e9ee",
-    _ROLES.Button: "#2f343d",
+    _ROLES.Button: "#363c46",
     _ROLES.ButtonText: "#e6e9ee",
     _ROLES.ToolTipBase: "#2f343d",
     _ROLES.ToolTipText: "#e6e9ee",

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from PySide6.QtCore import QByteArray, QChildEvent, QEvent, QSize, Qt, QTimer
-from PySide6.QtGui import QCloseEvent, QCursor, QDragEnterEvent, QDropEvent
+from PySide6.QtGui import QCloseEvent, QDragEnterEvent, QDropEvent
 from PySide6.QtWidgets import (
     QApplication,
     QComboBox,
@@ -24,15 +24,14 @@ from PySide6.QtWidgets import (
 )
 
 from app import theme
-from app.actions import Actions, every_action, plain, shortcut_text
+from app.actions import FULL, Actions
 from app.bridge import Bridge
 from app.docks import LAYOUT, Docks
 from app.example import SOURCE
-from app.export import write_extxyz
-from app.help import HelpCard
-from app.palette_dialog import PaletteDialog
+from app.help import Guide
 from app.projects import Projects, is_project
 from app.settings import Settings
+from core.dataset import Dataset
 from core.units import ENERGY_UNITS
 from widgets.notice import Notices
 from widgets.panels import discover
@@ -68,12 +67,14 @@ class Window(QMainWindow):
         self.setWindowTitle("PEScape")
         self.setAcceptDrops(True)
         self.setAnimated(False)
+        self.guide = Guide(self)
         self._header()
         self.docks = Docks(self, discover() if panels is None else panels, self.session)
         self.actions_.add_workspaces([d.windowTitle() for d in self.docks.of("center")])
         for dock in self.docks.all.values():
             toggle = dock.toggleViewAction()
             toggle.setToolTip(f"Show or hide {dock.windowTitle()}")
+            toggle.setProperty(FULL, f"Show or hide: {dock.windowTitle()}")
             self.actions_.panels.addAction(toggle)
             dock.fronted.connect(self._fronted)
         self.projects = Projects(self, folder, example or SOURCE)
@@ -268,45 +269,6 @@ class Window(QMainWindow):
         else:
             self.notices.add(text, level)
 
-    def help_here(self) -> None:
-        """Help for the panel under the cursor, else for the one with the keyboard."""
-        dock = self.docks.under(QCursor.pos())
-        if dock is None:
-            focus = _app().focusWidget()
-            dock = next(
-                (d for d in self.docks.all.values() if focus and d.isAncestorOf(focus)),
-                next(iter(self.docks.all.values())),
-            )
-        HelpCard(dock.windowTitle(), dock.help, dock).popup()
-
-    def show_keys(self) -> None:
-        """All shortcuts."""
-        rows = [(plain(a), shortcut_text(a)) for a in every_action(self)]
-        HelpCard.of_rows("Keyboard shortcuts", [r for r in rows if r[1]], self).popup()
-
-    def about(self) -> None:
-        """Version and licence."""
-        from importlib.metadata import PackageNotFoundError, version
-
-        try:
-            number = version("pescape")
-        except PackageNotFoundError:
-            number = "(not installed)"
-        text = (
-            f"PEScape {number}. Potential-energy surfaces of flexible molecules: compare, fit and "
-            "watch force fields. MIT licence."
-        )
-        HelpCard("About PEScape", text, self).popup()
-
-    def show_palette(self) -> None:
-        """Ctrl+K."""
-        dialog = PaletteDialog(every_action(self), self)
-        dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
-        top = self.mapToGlobal(self.rect().center())
-        dialog.move(top.x() - dialog.width() // 2, self.mapToGlobal(self.rect().topLeft()).y() + 60)
-        dialog.show()
-        dialog.line.setFocus()
-
     # -- projects and files -------------------------------------------------------------------
     def new_project(self) -> None:
         """Ask for a folder and make a project in it."""
@@ -365,12 +327,20 @@ class Window(QMainWindow):
         geometries = self.session.geometries
         if geometries is None:
             return
+        from core.readers.export import write_extxyz
+
+        data = Dataset(
+            geometries.molecule.name,
+            geometries.molecule,
+            geometries.positions,
+            energies=geometries.energies,
+        )
         try:
-            count = write_extxyz(path, geometries)
+            write_extxyz(data, path)
         except OSError as error:
             self.session.message.emit(f"{path} could not be written: {error.strerror}", "error")
         else:
-            self.session.message.emit(f"{count:,} frames written to {path}.", "info")
+            self.session.message.emit(f"{len(data):,} frames written to {path}.", "info")
 
     def stop_all(self) -> None:
         """Finish every job early."""

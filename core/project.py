@@ -15,51 +15,36 @@ import re
 import secrets
 import shutil
 import time
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from core import storage
+from core.items import (
+    CARD,
+    FILE,
+    FORMAT,
+    KINDS,
+    VERSION,
+    Item,
+    ItemReader,
+    ProjectError,
+    ProjectLocked,
+    card,
+    checked,
+    checked_kind,
+    checked_name,
+    entries,
+    folders,
+    is_id,
+    read_head,
+)
 from core.lock import FolderLock, LockedError
 from core.storage import StorageError
 
-FORMAT = "pescape-project"
-VERSION = 1
-KINDS = ("molecules", "datasets", "fits", "surfaces", "runs", "errors")
+__all__ = ["FILE", "KINDS", "Item", "Project", "ProjectError", "ProjectLocked"]
+
 TRASH = "trash"
-FILE = storage.PROJECT_FILE
-MAX_NAME = 200
 _NEW = ".new-"
-
-
-class ProjectError(ValueError):
-    """A project or one of its items cannot be opened or changed; the message says which and why."""
-
-
-class ProjectLocked(ProjectError):
-    """Somebody else has the project open for writing."""
-
-
-@dataclass(frozen=True)
-class Item:
-    """One thing in a project. created: s since the epoch. problem: why it is damaged, or ""."""
-
-    id: str
-    kind: str
-    name: str
-    created: float
-    folder: Path
-    problem: str = ""
-
-    @property
-    def record(self) -> Path:
-        """Where its record is, or will be."""
-        return self.folder / "record.npz"
-
-    @property
-    def finished(self) -> bool:
-        """True once its record is there."""
-        return self.record.is_file()
 
 
 class Project:
@@ -69,7 +54,7 @@ class Project:
         self.root = root
         self._head = head
         self._lock = lock
-        self._seen: dict[Path, tuple[tuple[int, int], str]] = {}
+        self._reader = ItemReader(adopt=lock is not None)
 
     # -- open and close -------------------------------------------------------------------------
     @classmethod
@@ -79,7 +64,7 @@ class Project:
         Raises ProjectError when there is something else in the folder, or it cannot be written.
         """
         root = Path(os.path.abspath(path))
-        name = _checked_name(name or root.name)
+        name = checked_name(name or root.name)
         try:
             root.mkdir(parents=True, exist_ok=True)
             if any(not storage.is_leftover(entry.name) for entry in root.iterdir()):
@@ -103,7 +88,7 @@ class Project:
         root = Path(os.path.abspath(path))
         if root.name == FILE:
             root = root.parent
-        head = _read_head(root)
+        head = read_head(root)
         if read_only:
             return cls(root, head, None)
         try:
@@ -123,6 +108,7 @@ class Project:
         if self._lock is not None:
             self._lock.release()
             self._lock = None
+            self._reader = ItemReader(adopt=False)
 
     def __enter__(self) -> Project:
         return self
@@ -143,7 +129,7 @@ class Project:
 
     def set_name(self, name: str) -> None:
         """Rename the project (its folder stays)."""
-        self._write_head(name=_checked_name(name))
+        self._write_head(name=checked_name(name))
 
     @property
     def settings(self) -> dict[str, Any]:
@@ -152,7 +138,7 @@ class Project:
 
     def set(self, key: str, value: Any) -> None:
         """Keep a setting (anything JSON can hold). None removes it."""
-        settings = dict(_read_head(self.root)["settings"])
+        settings = dict(read_head(self.root)["settings"])
         if value is None:
             settings.pop(key, None)
         else:
@@ -164,27 +150,27 @@ class Project:
 
     def _write_head(self, **changes: Any) -> None:
         self._writable()
-        head = {**_read_head(self.root), **changes}
-        _checked(storage.write_json, self.root / FILE, head)
+        head = {**read_head(self.root), **changes}
+        checked(storage.write_json, self.root / FILE, head)
         self._head = head
 
     # -- items ----------------------------------------------------------------------------------
     def items(self, kind: str = "") -> tuple[Item, ...]:
         """All items of a kind (or of all kinds), oldest first, damaged ones included."""
-        kinds = (_checked_kind(kind),) if kind else KINDS
+        kinds = (checked_kind(kind),) if kind else KINDS
         found = []
         for each in kinds:
-            for folder in _folders(self.root / each):
-                found.append(self._read_item(folder, each))
+            for folder in folders(self.root / each):
+                found.append(self._reader.read(folder, each))
         return tuple(sorted(found, key=lambda item: (item.created, item.id)))
 
     def item(self, id: str) -> Item:
         """One item. Raises ProjectError when there is none of that id."""
-        if _is_id(id):
+        if is_id(id):
             for kind in KINDS:
                 folder = self.root / kind / id
                 if folder.is_dir():
-                    return self._read_item(folder, kind)
+                    return self._reader.read(folder, kind)
         raise ProjectError(f"there is no item {id!r} in the project {self.name}")
 
     def add(self, kind: str, name: str, record: Any) -> Item:
@@ -210,15 +196,14 @@ class Project:
         """Write or replace the record of an item."""
         self._writable()
         item = self.item(item) if isinstance(item, str) else item
-        _checked(storage.save, item.record, record)
+        checked(storage.save, item.record, record)
 
     def rename(self, id: str, name: str) -> Item:
         """Give an item another name."""
         self._writable()
         item = self.item(id)
-        name = _checked_name(name)
-        card = _card(item.kind, name, item.created)
-        _checked(storage.write_json, item.folder / "item.json", card)
+        name = checked_name(name)
+        checked(storage.write_json, item.folder / CARD, card(item.kind, name, item.created))
         return self.item(id)
 
     def remove(self, id: str) -> None:
@@ -232,7 +217,7 @@ class Project:
         self._writable()
         for kind in KINDS:
             folder = self.root / TRASH / kind / id
-            if _is_id(id) and folder.is_dir():
+            if is_id(id) and folder.is_dir():
                 self._move(folder, self.root / kind / id)
                 return self.item(id)
         raise ProjectError(f"there is no item {id!r} in the trash")
@@ -240,9 +225,9 @@ class Project:
     def trash(self) -> tuple[Item, ...]:
         """The removed items."""
         return tuple(
-            self._read_item(folder, kind)
+            self._reader.read(folder, kind)
             for kind in KINDS
-            for folder in _folders(self.root / TRASH / kind)
+            for folder in folders(self.root / TRASH / kind)
         )
 
     def empty_trash(self) -> None:
@@ -255,13 +240,13 @@ class Project:
     def note_job(self, id: str, spec: Any) -> None:
         """Remember the spec of the job that makes an item, so that it can be run again."""
         self._writable()
-        _checked(storage.save, self.item(id).folder / "job.npz", spec)
+        checked(storage.save, self.item(id).folder / "job.npz", spec)
 
     def job(self, id: str) -> Any:
-        """The spec that made (or is to make) an item, its paths as they are here; None = unknown."""
+        """The spec that made (or is to make) an item, with paths as they are here, or None."""
         path = self.item(id).folder / "job.npz"
         _know_records()
-        return _checked(storage.load, path) if path.is_file() else None
+        return checked(storage.load, path) if path.is_file() else None
 
     def unfinished(self) -> list[tuple[Item, Any]]:
         """Items whose job did not come to its end, with the spec to start it again.
@@ -287,7 +272,7 @@ class Project:
     def _make(self, kind: str, name: str, record: Any) -> Item:
         """Build the folder aside and rename it into place: all of the item appears, or nothing."""
         self._writable()
-        kind, name = _checked_kind(kind), _checked_name(name)
+        kind, name = checked_kind(kind), checked_name(name)
         stem = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")[:24].strip("-") or kind
         id = f"{stem}-{secrets.token_hex(4)}"
         parent = self.root / kind
@@ -296,7 +281,7 @@ class Project:
             parent.mkdir(exist_ok=True)
             aside.mkdir()
             created = time.time()
-            storage.write_json(aside / "item.json", _card(kind, name, created))
+            storage.write_json(aside / CARD, card(kind, name, created))
             if record is not None:
                 storage.save(aside / "record.npz", record)
             os.rename(aside, folder)
@@ -315,60 +300,13 @@ class Project:
         except OSError as error:
             raise ProjectError(f"{source} could not be moved: {error.strerror}") from error
 
-    def _read_item(self, folder: Path, kind: str) -> Item:
-        path = folder / "item.json"
-        if not path.exists():
-            return self._adopt(folder, kind)
-        try:
-            card = storage.read_json(path)
-            if not isinstance(card, dict) or not isinstance(card.get("name"), str):
-                raise StorageError(f"{path} is damaged: it has no name")
-            created = card.get("created")
-            if isinstance(created, bool) or not isinstance(created, int | float):
-                raise StorageError(f"{path} is damaged: it has no date")
-            problem = self._record_problem(folder / "record.npz")
-            return Item(folder.name, kind, card["name"], float(created), folder, problem)
-        except StorageError as error:
-            return _damaged(folder, kind, str(error))
-
-    def _record_problem(self, path: Path) -> str:
-        """Why a record cannot be read as far as its head tells; looked at once per version."""
-        try:
-            stat = path.stat()
-        except OSError:
-            return ""
-        version = (stat.st_mtime_ns, stat.st_size)
-        if self._seen.get(path, ((0, 0), ""))[0] != version:
-            try:
-                storage.peek(path)
-                self._seen[path] = (version, "")
-            except StorageError as error:
-                self._seen[path] = (version, str(error))
-        return self._seen[path][1]
-
-    def _adopt(self, folder: Path, kind: str) -> Item:
-        """An item a job wrote beside its own (a second data set of one file) has no card yet."""
-        record = folder / "record.npz"
-        if not record.is_file():
-            return _damaged(folder, kind, f"{folder} has no item.json")
-        try:
-            tree = storage.peek(record)
-            name = next((tree[k] for k in ("name", "label") if tree.get(k)), folder.name)
-            name = _checked_name(str(name)[:MAX_NAME])
-            created = record.stat().st_mtime
-            if not self.read_only:
-                storage.write_json(folder / "item.json", _card(kind, name, created))
-            return Item(folder.name, kind, name, created, folder)
-        except (OSError, ValueError) as error:
-            return _damaged(folder, kind, str(error))
-
     def _tidy(self) -> None:
         """Delete what an interrupted write left behind; called only while holding the lock."""
         for kind in KINDS:
             parent = self.root / kind
             with contextlib.suppress(OSError):
                 parent.mkdir(exist_ok=True)  # a copy tool may have dropped empty folders
-            for entry in _entries(parent):
+            for entry in entries(parent):
                 if entry.name.startswith(_NEW):
                     shutil.rmtree(entry, ignore_errors=True)
                 elif entry.is_dir():
@@ -385,73 +323,7 @@ def _know_records() -> None:
 
 
 def _clean(folder: Path) -> None:
-    for entry in _entries(folder):
+    for entry in entries(folder):
         if storage.is_leftover(entry.name) and not entry.is_dir():
             with contextlib.suppress(OSError):
                 entry.unlink()
-
-
-def _entries(folder: Path) -> list[Path]:
-    try:
-        return sorted(folder.iterdir())
-    except OSError:
-        return []
-
-
-def _folders(folder: Path) -> list[Path]:
-    return [e for e in _entries(folder) if _is_id(e.name) and e.is_dir()]
-
-
-def _is_id(text: str) -> bool:
-    return bool(re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,100}", text))
-
-
-def _card(kind: str, name: str, created: float) -> dict[str, Any]:
-    return {"kind": kind, "name": name, "created": created}
-
-
-def _damaged(folder: Path, kind: str, problem: str) -> Item:
-    return Item(folder.name, kind, folder.name, 0.0, folder, problem)
-
-
-def _checked_kind(kind: str) -> str:
-    if kind not in KINDS:
-        raise ProjectError(f"unknown kind {kind!r}: it is one of {', '.join(KINDS)}")
-    return kind
-
-
-def _checked_name(name: str) -> str:
-    name = " ".join(str(name).split())
-    if not name:
-        raise ProjectError("a name is needed")
-    if len(name) > MAX_NAME:
-        raise ProjectError(f"the name is longer than {MAX_NAME} characters")
-    return name
-
-
-def _checked(function: Any, *arguments: Any) -> Any:
-    try:
-        return function(*arguments)
-    except StorageError as error:
-        raise ProjectError(str(error)) from error
-
-
-def _read_head(root: Path) -> dict[str, Any]:
-    """project.json, checked. Raises ProjectError."""
-    path = root / FILE
-    if not path.is_file():
-        raise ProjectError(f"{root} is not a PEScape project: it has no {FILE}")
-    head = _checked(storage.read_json, path)
-    if not isinstance(head, dict) or head.get("format") != FORMAT:
-        raise ProjectError(f"{path} is damaged or does not belong to PEScape")
-    version = head.get("version")
-    if type(version) is not int or version < 1:
-        raise ProjectError(f"{path} is damaged: it has no version")
-    if version > VERSION:
-        raise ProjectError(
-            f"the project {root} was written by a newer PEScape (project version {version}, this "
-            f"one reads up to {VERSION}): update PEScape to open it"
-        )
-    if not isinstance(head.get("name"), str) or not isinstance(head.get("settings"), dict):
-        raise ProjectError(f"{path} is damaged: its name or settings are missing")
-    return head

@@ -15,6 +15,7 @@ import os
 import re
 import secrets
 import struct
+import tokenize
 import zipfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -294,7 +295,14 @@ def _array(archive: zipfile.ZipFile, name: str, path: Path) -> np.ndarray:
             raise ValueError(f"npy version {major}")
         header = np.lib.format.read_array_header_1_0(stream, max_header_size=MAX_HEADER)
         shape, fortran, dtype = header
-    except (ValueError, EOFError, SyntaxError) as error:
+    except (
+        ValueError,
+        EOFError,
+        SyntaxError,
+        tokenize.TokenError,  # from numpy's second try at a broken header
+        RecursionError,
+        MemoryError,
+    ) as error:
         raise StorageError(f"{path} is damaged: {name}: {error}") from error
     if dtype.hasobject or dtype.name not in DTYPES or len(shape) > 32:
         raise StorageError(f"{path}: {name} holds {dtype}, which is not accepted")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pyqtgraph as pg
-from PySide6.QtCore import QTimer, Signal
+from PySide6.QtCore import Qt, QTimer, Signal
 from PySide6.QtGui import QColor
 from PySide6.QtWidgets import QHBoxLayout, QLabel, QSizePolicy, QVBoxLayout, QWidget
 
@@ -71,6 +71,7 @@ class LiveCurve(QWidget):
     """
 
     drawn = Signal()
+    clicked = Signal(float)  # x
 
     def __init__(
         self,
@@ -104,7 +105,7 @@ class LiveCurve(QWidget):
         box.addWidget(self.readout)
         self._buffers: dict[str, Buffer] = {}
         self._items: dict[str, pg.PlotDataItem] = {}
-        self._bands: dict[str, tuple[pg.PlotDataItem, pg.PlotDataItem, pg.FillBetweenItem]] = {}
+        self._bands: dict[str, tuple[pg.PlotCurveItem, pg.PlotCurveItem, pg.FillBetweenItem]] = {}
         self._colors: dict[str, tuple[str, str]] = {}
         self._log_y = False
         self._dark = False
@@ -116,7 +117,13 @@ class LiveCurve(QWidget):
         self._cross = pg.InfiniteLine(angle=90, movable=False)
         self._cross.setVisible(False)
         self.plot.plotItem.addItem(self._cross, ignoreBounds=True)
+        self._level = pg.InfiniteLine(angle=0, movable=False)
+        self._mark = pg.InfiniteLine(angle=90, movable=False)
+        for line in (self._level, self._mark):
+            line.setVisible(False)
+            self.plot.plotItem.addItem(line, ignoreBounds=True)
         self.plot.scene().sigMouseMoved.connect(self._hover)
+        self.plot.scene().sigMouseClicked.connect(self._click)
         self.menu = PlotMenu(self.plot, table=self.table, reset=self.reset, name=name)
         self.plot.on_reset = self.reset
         self.set_labels(x_label, y_label)
@@ -141,7 +148,7 @@ class LiveCurve(QWidget):
     def set_band(self, name: str, x, low, high) -> None:
         """A shaded band behind the curve `name` (the spread of replicas)."""
         if name not in self._bands:
-            edges = [pg.PlotDataItem(pen=None) for _ in range(2)]
+            edges = [pg.PlotCurveItem(pen=pg.mkPen(None)) for _ in range(2)]
             fill = pg.FillBetweenItem(edges[0], edges[1])
             for item in (*edges, fill):
                 self.plot.plotItem.addItem(item)
@@ -216,10 +223,25 @@ class LiveCurve(QWidget):
         self._dark = dark
         paper(self, dark=dark)
         self.plot.set_dark(dark)
-        self._cross.setPen(pg.mkPen(inks(dark=dark).muted, width=1))
+        ink = inks(dark=dark)
+        self._cross.setPen(pg.mkPen(ink.muted, width=1))
+        self._level.setPen(pg.mkPen(ink.muted, width=1, style=Qt.PenStyle.DashLine))
+        self._mark.setPen(pg.mkPen("#ff9d00", width=2))
         self.set_labels(*self._labels)
         self._dirty.update(self._buffers)
         self.flush()
+
+    def set_mark(self, x: float | None) -> None:
+        """Upright line at the selected x, None for none."""
+        self._mark.setVisible(x is not None)
+        if x is not None:
+            self._mark.setPos(x)
+
+    def set_level(self, y: float | None) -> None:
+        """Dashed line at a wanted y (a thermostat's temperature), None for none."""
+        self._level.setVisible(y is not None)
+        if y is not None:
+            self._level.setPos(y)
 
     def reset(self) -> None:
         """Show all points again, and keep doing so as more come."""
@@ -256,6 +278,12 @@ class LiveCurve(QWidget):
     def _show_legend(self) -> None:
         names = [(self.color(n), "━", n) for n in self._items] if self._with_legend else []
         self.legend.show_names(names)
+
+    def _click(self, event) -> None:
+        view = self.plot.plotItem.vb
+        inside = view.sceneBoundingRect().contains(event.scenePos())
+        if inside and event.button() == Qt.MouseButton.LeftButton and not event.double():
+            self.clicked.emit(view.mapSceneToView(event.scenePos()).x())
 
     def _hover(self, place) -> None:
         view = self.plot.plotItem.vb

@@ -76,14 +76,14 @@ class FitList(Table):
             return ("", None, None, None, None)
 
     def fill(self, shown: str) -> None:
-        """Read the project again; `shown` is the selected item."""
+        """Read the project again; `shown` is the item to select ("" = as it was)."""
         unit = self.session.unit
         labels = {i.key: i.label for i in self.session.catalog}
         columns = (
             Column("Name"),
             Column("Force field"),
             Column("State"),
-            Column("Training frames", digits=0),
+            Column("Frames", digits=0, tip="number of training frames"),
             Column("Energy MAE", unit.label, unit.digits, "on the fit's own test frames"),
             Column("Force MAE", f"{unit.label}/Å", unit.digits, "on the fit's own test frames"),
             Column("Time", "s", 1),
@@ -92,7 +92,7 @@ class FitList(Table):
         for item in reversed(self.items()):
             live = self.live.get(item.id)
             values: tuple[Any, ...]
-            if live is not None and live.busy:
+            if live is not None:
                 values = (item.name, "", live.state, None, None, None, None)
             elif not item.record.exists():
                 values = (item.name, "", "not finished", None, None, None, None)
@@ -103,7 +103,8 @@ class FitList(Table):
                 values = (item.name, labels.get(key, key), state, n, energy, force, seconds)
             rows.append(Row(item.id, values, color_of(item.name, dark=self.session.dark)))
         self.set_table(columns, rows)
-        self.select(shown)
+        if shown:
+            self.select(shown)
 
     # -- rename and delete --------------------------------------------------------------------
     def chosen(self) -> Any:

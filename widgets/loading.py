@@ -8,6 +8,8 @@ from typing import Any
 
 from PySide6.QtCore import QObject, Signal
 
+READING = "read item "  # how the names of the reading threads begin
+
 
 class _Hop(QObject):
     """Carries the record from the reading thread to the window's."""
@@ -47,7 +49,7 @@ def load_item(
         else:
             _emit(hop, "loaded", record)
 
-    threading.Thread(target=read, name=f"load {item.id}", daemon=True).start()
+    threading.Thread(target=read, name=READING + item.id, daemon=True).start()
 
 
 def _emit(hop: _Hop, signal: str, value: Any) -> None:

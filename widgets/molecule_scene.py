@@ -118,6 +118,7 @@ class Scene:
 
     def renderer_name(self) -> str:
         """What draws: "llvmpipe …" means software."""
+        self._window.Render()  # nothing is known before the first picture
         text = self._window.ReportCapabilities() or ""
         lines = [x for x in text.splitlines() if "renderer string" in x]
         return lines[0].split(":", 1)[1].strip() if lines else "unknown"

@@ -78,6 +78,9 @@ def picture(widget: QWidget, *, scale: float = 1.0) -> QImage:
 
 def _draw(widget: QWidget, painter: QPainter) -> None:
     """Render with markers as shapes: on the screen pyqtgraph draws them from a pixel cache."""
+    flush = getattr(widget, "flush", None)
+    if flush is not None:
+        flush()
     plots = [widget, *widget.findChildren(pg.GraphicsView)]
     items = [i for p in plots if isinstance(p, pg.GraphicsView) for i in p.scene().items()]
     dots = [i for i in items if isinstance(i, pg.ScatterPlotItem)]

@@ -28,7 +28,7 @@ class ProfileView(QWidget):
         self.plot.setAccessibleName("Energy profiles")
         self.plot.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
         self.plot.keyPressEvent = self._key  # type: ignore[method-assign]
-        self.plot.plotItem.showGrid(x=True, y=True, alpha=0.15)
+        self.plot.plotItem.showGrid(y=True, alpha=0.15)  # a grid in x would hide the outer labels
         self.plot.plotItem.layout.setContentsMargins(0, 6, 14, 0)
         self.legend = Legend()
         box = QVBoxLayout(self)

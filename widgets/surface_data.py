@@ -16,6 +16,7 @@ from core.dataset import Dataset
 from core.geometry import measure
 from core.molecule import Molecule
 from core.units import KCAL_MOL
+from widgets.palette import palette
 
 MAX_LINES = 20  # contour lines over the shown range
 HELD_NOTE = 0.1  # degrees: requested and measured angles further apart than this are both shown
@@ -54,6 +55,11 @@ class SurfaceData:
     layers: list[LayerData]
     source: str = ""
     job: str = ""
+
+    def __post_init__(self) -> None:
+        for layer in self.layers:
+            if layer.key == "reference":
+                palette().reference(layer.label)
 
     @classmethod
     def from_spec(cls, spec: SurfaceSpec, *, source: str = "", job: str = "") -> SurfaceData:

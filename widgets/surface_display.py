@@ -9,7 +9,7 @@ from PySide6.QtWidgets import QLabel, QSizePolicy, QStackedLayout, QVBoxLayout, 
 from core.analyses import surface_tools as tools
 from core.geometry import measure
 from core.units import KCAL_MOL
-from widgets.palette import chip, inks, palette
+from widgets.palette import chip, inks
 from widgets.profile import ProfileView
 from widgets.session import Geometries, Session
 from widgets.surface_bar import SurfaceBar
@@ -88,9 +88,6 @@ class SurfaceDisplay(QWidget):
         self.data, self._shown, self._at = data, None, None
         if data is None:
             return
-        for layer in data.layers:
-            if layer.key == "reference":
-                palette().reference(layer.label)
         kept = self.reference.currentText()
         self.reference.clear()
         self.reference.addItems([layer.label for layer in data.layers])

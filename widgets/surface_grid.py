@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import math
+import time
 from dataclasses import dataclass
 
 import numpy as np
-from PySide6.QtCore import QRect, QRectF, QSize, Qt, Signal
+from PySide6.QtCore import QRect, QRectF, QSize, Qt, QTimer, Signal
 from PySide6.QtGui import QColor, QPainter, QPen
 from PySide6.QtWidgets import QLabel, QSizePolicy, QWidget
 
@@ -22,6 +23,7 @@ TITLE = 20  # pixels above each map
 BAR = 66  # pixels for the colour bar
 SMALLEST = 90  # pixels: maps do not get smaller, the grid scrolls instead
 GAP = 6
+BUDGET = 0.012  # s of the window's thread at one go
 
 
 @dataclass(frozen=True, eq=False)
@@ -128,44 +130,68 @@ class SurfaceGrid(QWidget):
         self._points = self._path = np.zeros((0, 2))
         self._selected = -1
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Expanding)
+        self._dirty: set[int] = set()  # maps that wait to be drawn
+        self._places: list[tuple[QRect, QRect, bool, bool]] = []
+        self._timer = QTimer(self)
+        self._timer.setSingleShot(True)
+        self._timer.setInterval(0)
+        self._timer.timeout.connect(self._work)
         self.set_dark(False)
         self.menu = PlotMenu(self, table=self.table, reset=self.reset, name="surface")
 
     def show_maps(
         self, axes: tuple[Axis, ...], labels: tuple[str, str], maps: list[Map], scale: Scale
     ) -> None:
-        """Draw maps over two axes on one scale. Maps whose numbers did not change are kept."""
+        """Draw maps over two axes on one scale, within a few milliseconds at a time.
+
+        Maps whose numbers did not change are left as they are. `flush` draws all at once.
+        """
         fresh = axes != self.axes or labels != self._labels or scale != self.scale
+        relayout = fresh or len(maps) != len(self.maps)
+        old, self.maps = self.maps, maps
         self.axes, self._labels, self.scale = axes, labels, scale
-        relayout = len(maps) != len(self.maps)
-        while len(self.views) < len(maps):
-            self._add_view()
-        for k, view in enumerate(self.views):
-            view.setVisible(k < len(maps))
-            self.titles[k].setVisible(k < len(maps))
-        old = self.maps + [None] * (len(maps) - len(self.maps))
-        self.maps = maps
-        for k, m in enumerate(maps):
-            view, was = self.views[k], old[k]
-            same = was is not None and not fresh and was.label == m.label
-            if view.axes != axes or fresh:
-                view.set_axes(axes, ("", ""))
-            if not same or not np.array_equal(was.values, m.values, equal_nan=True):
-                view.set_values(
-                    m.values, low=scale.low, high=scale.high, kind=scale.kind, step=scale.step
-                )
-                view.set_marks(minima=m.minima, failed=m.failed)
-            elif not (np.array_equal(was.minima, m.minima) and len(was.failed) == len(m.failed)):
-                view.set_marks(minima=m.minima, failed=m.failed)
-            view.setAccessibleName(f"Map of {m.label}")
-            self._title(k)
+        changed = (k for k, m in enumerate(maps) if k >= len(old) or not _same(old[k], m))
+        self._dirty.update(range(len(maps)) if fresh else changed)
+        self._dirty = {k for k in self._dirty if k < len(maps)}
+        for k in range(len(maps), len(self.views)):
+            self.views[k].hide()
+            self.titles[k].hide()
         self._show_bar()
-        if relayout or fresh:
+        if relayout:
             self._arrange()
-        if fresh or relayout:
-            self.set_points(self._points)
-            self.set_path(self._path)
-            self.set_selected(self._selected)
+        self._work()
+
+    def flush(self) -> None:
+        """Draw everything that is still waiting."""
+        self._work(budget=float("inf"))
+
+    def _work(self, *, budget: float = BUDGET) -> None:
+        """Draw waiting maps until the time is up, then let the window breathe."""
+        until = time.perf_counter() + budget
+        while self._dirty:
+            k = min(self._dirty)
+            self._dirty.discard(k)
+            if k == len(self.views):
+                self._add_view()
+            self._draw(k)
+            if self._dirty and time.perf_counter() > until:
+                self._timer.start()
+                return
+
+    def _draw(self, k: int) -> None:
+        view, m, scale = self.views[k], self.maps[k], self.scale
+        if view.axes != self.axes:
+            view.set_axes(self.axes, ("", ""))
+            view.set_points(self._points)
+            view.set_path(self._path)
+            view.set_selected(self._selected)
+        self._place(k)
+        view.set_values(m.values, low=scale.low, high=scale.high, kind=scale.kind, step=scale.step)
+        view.set_marks(minima=m.minima, failed=m.failed)
+        view.setAccessibleName(f"Map of {m.label}")
+        self._title(k)
+        view.show()
+        self.titles[k].show()
 
     def set_points(self, angles: np.ndarray) -> None:
         """Dots on every map: angles (P,2) rad."""
@@ -210,7 +236,8 @@ class SurfaceGrid(QWidget):
 
     # -- inside -----------------------------------------------------------------------------
     def _shown(self) -> list[SurfaceView]:
-        return self.views[: len(self.maps)]
+        """Views that hold a map of the present axes."""
+        return [v for v in self.views[: len(self.maps)] if v.axes == self.axes and self.axes]
 
     def _add_view(self) -> None:
         view, title = SurfaceView(parent=self), QLabel(self)
@@ -283,26 +310,44 @@ class SurfaceGrid(QWidget):
         rows = math.ceil(n / columns)
         used_x, used_y = columns * (w + pad_x) + label, rows * (h + pad_y) + label
         x0, y0 = max(0, (width - used_x) // 2), max(0, (height - used_y) // 2)
+        left, bottom = surface_view.LEFT, surface_view.BOTTOM
+        self._places = []
         for k in range(n):
             row, column = divmod(k, columns)
-            first = column == 0
-            last = k + columns >= n  # nothing below
-            view, title = self.views[k], self.titles[k]
-            left, bottom = surface_view.LEFT, surface_view.BOTTOM
-            view.plotItem.getAxis("left").setWidth(left + (label if first else 0))
-            view.plotItem.getAxis("bottom").setHeight(bottom + (label if last else 0))
-            view._labels = (self._labels[0] if last else "", self._labels[1] if first else "")
-            view._name_axes()
-            x = x0 + column * (w + pad_x) + (0 if first else label)
+            first, last = column == 0, k + columns >= n  # nothing to the left, nothing below
+            x = x0 + column * (w + pad_x)
             y = y0 + row * (h + pad_y)
-            title.setGeometry(QRect(x0 + column * (w + pad_x) + label + left, y, w, TITLE))
-            view.setGeometry(
-                x,
-                y + TITLE,
-                w + left + surface_view.RIGHT + (label if first else 0),
-                h + bottom + surface_view.TOP + (label if last else 0),
-            )
-            view.reset()
+            wide = w + left + surface_view.RIGHT + (label if first else 0)
+            tall = h + bottom + surface_view.TOP + (label if last else 0)
+            title = QRect(x + label + left, y, w, TITLE)
+            view = QRect(x + (0 if first else label), y + TITLE, wide, tall)
+            self._places.append((title, view, first, last))
+        for k in range(min(n, len(self.views))):
+            self._place(k)
         top = y0 + TITLE + surface_view.TOP
         tall = min(rows * (h + pad_y) - TITLE, 320)
         self.bar.setGeometry(min(x0 + used_x, self.width() - BAR), top - 14, BAR, max(tall, 90))
+
+    def _place(self, k: int) -> None:
+        """Put one map where `_arrange` wants it; only outer maps name their axes."""
+        if k >= len(self._places):
+            return
+        title, place, first, last = self._places[k]
+        view = self.views[k]
+        name = surface_view.NAME
+        view.plotItem.getAxis("left").setWidth(surface_view.LEFT + (name if first else 0))
+        view.plotItem.getAxis("bottom").setHeight(surface_view.BOTTOM + (name if last else 0))
+        view.set_names((self._labels[0] if last else "", self._labels[1] if first else ""))
+        self.titles[k].setGeometry(title)
+        view.setGeometry(place)
+        view.reset()
+
+
+def _same(a: Map, b: Map) -> bool:
+    """True when nothing needs to be drawn again."""
+    return (
+        a.label == b.label
+        and np.array_equal(a.values, b.values, equal_nan=True)
+        and np.array_equal(a.minima, b.minima)
+        and np.array_equal(a.failed, b.failed)
+    )

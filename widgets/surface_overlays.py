@@ -1,4 +1,4 @@
-"""What is drawn over a surface: geometries of a fit or data set, and the path of a dynamics run."""
+"""What goes over a surface (geometries, the path of a run), and the surface that goes behind."""
 
 from __future__ import annotations
 
@@ -10,9 +10,12 @@ from PySide6.QtWidgets import QComboBox, QSizePolicy, QWidget
 
 from core.analyses.dynamics import DynamicsSpec
 from core.analyses.fit import FitSpec
+from core.analyses.surface import Surface
 from core.engine.events import Event
+from core.storage import peek
 from widgets.loading import load_item
 from widgets.session import Session
+from widgets.surface_data import SurfaceData
 
 PATH_FRAMES = 2000  # the newest frames of a running dynamics that are drawn
 PATH_MS = 100
@@ -126,3 +129,52 @@ class LivePath(QObject):
 
     def _move(self) -> None:
         self.moved.emit(np.stack(self.frames) if self.frames else None)
+
+
+def dihedrals_of(item: Any) -> tuple[tuple[int, ...], ...]:
+    """The dihedrals of a stored surface, from its record's head; () where it cannot be read."""
+    try:
+        return tuple(tuple(axis["atoms"]) for axis in peek(item.record)["axes"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return ()
+
+
+def newest_surface(session: Session) -> Any:
+    """The newest finished surface over the dihedrals chosen (an item), or None."""
+    wanted = tuple(tuple(a) for a in session.axes if a is not None)
+    if session.project is None or not wanted:
+        return None
+    there = [i for i in session.project.items("surfaces") if i.record.exists()]
+    return next((i for i in reversed(there) if dihedrals_of(i) == wanted), None)
+
+
+class SurfaceBehind(QObject):
+    """Keeps the newest surface over the dihedrals chosen at hand."""
+
+    found = Signal(object)  # SurfaceData or None
+    problem = Signal(str)
+
+    def __init__(self, session: Session) -> None:
+        super().__init__(session)
+        self.session = session
+        self._id = ""
+        session.axes_changed.connect(self.find)
+        session.items_changed.connect(lambda kind: self.find() if kind == "surfaces" else None)
+        session.project_changed.connect(self.find)
+
+    def find(self) -> None:
+        """Look again; reads the surface aside when it is another one."""
+        item = newest_surface(self.session)
+        id = item.id if item is not None else ""
+        if id == self._id and id:
+            return
+        self._id = id
+        if item is None:
+            self.found.emit(None)
+            return
+
+        def done(record: Any) -> None:
+            if self._id == id and isinstance(record, Surface):
+                self.found.emit(SurfaceData.from_surface(record, source=id))
+
+        load_item(self, self.session.project, item, done=done, failed=self.problem.emit)

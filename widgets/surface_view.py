@@ -105,6 +105,7 @@ class SurfaceView(PlotWidget):
         self.setAccessibleName(name)
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
         self.axes: tuple[Axis, ...] = ()
+        self._labels = ("", "")
         self.values = np.zeros(0)
         self.selected = -1
         self._dark = False
@@ -215,7 +216,7 @@ class SurfaceView(PlotWidget):
         light, black = QColor(255, 255, 255, 120), QColor(0, 0, 0, 110)
         self.lines_low.setPen(pg.mkPen(light, width=1))
         self.lines_high.setPen(pg.mkPen(black, width=1))
-        self.path.setPen(pg.mkPen(QColor("#ff2e88"), width=1.5))
+        self.path.setPen(pg.mkPen(QColor(255, 46, 136, 190), width=1))
         self.head.setBrush("#ff2e88")
         self.head.setPen(pg.mkPen("#ffffff", width=1.5))
         self.points.setBrush(pg.mkBrush(255, 255, 255, 230))
@@ -261,6 +262,12 @@ class SurfaceView(PlotWidget):
                 edge[:, k] += 360
                 out.append(edge)
         return np.concatenate(out)
+
+    def set_names(self, labels: tuple[str, str]) -> None:
+        """Names of the axes, "" for none."""
+        if labels != self._labels:
+            self._labels = labels
+            self._name_axes()
 
     def _name_axes(self) -> None:
         ink = inks(dark=self._dark).ink

@@ -32,6 +32,8 @@ from PySide6.QtWidgets import (
 )
 
 MISSING = "–"
+ARROWS = {False: " ▴", True: " ▾"}  # descending or not
+WIDEST = 320  # pixels of one column
 Role = Qt.ItemDataRole
 SORT_ROLE = Role.UserRole + 1
 
@@ -87,6 +89,7 @@ class _Model(QAbstractTableModel):
         super().__init__(parent)
         self.columns: tuple[Column, ...] = ()
         self.rows: tuple[Row, ...] = ()
+        self.arrow = (-1, False)  # column sorted by, descending
         self._digits_font = QFontDatabase.systemFont(QFontDatabase.SystemFont.GeneralFont)
         # tabular figures: 1 is as wide as 8, so decimal points stand below each other
         if hasattr(self._digits_font, "setFeature"):
@@ -127,7 +130,10 @@ class _Model(QAbstractTableModel):
             return None
         column = self.columns[section]
         if role == Role.DisplayRole:
-            return f"{column.title}\n{column.unit}" if column.unit else column.title
+            title = column.title
+            if self.arrow[0] == section:
+                title += ARROWS[self.arrow[1]]
+            return f"{title}\n{column.unit}" if column.unit else title
         if role == Role.ToolTipRole:
             return column.tip or column.header
         if role == Role.TextAlignmentRole and column.digits is not None:
@@ -177,9 +183,10 @@ class Table(QWidget):
         self.view.verticalHeader().setDefaultSectionSize(self.fontMetrics().height() + 8)
         self.view.horizontalHeader().setHighlightSections(False)
         self.view.horizontalHeader().setSectionResizeMode(QHeaderView.ResizeMode.Interactive)
-        self.view.setSortingEnabled(True)
-        self.sorted.sort(-1)
-        self.view.horizontalHeader().setSortIndicatorShown(True)
+        # Qt's own sort arrow is painted over right-aligned headers: ours is part of the text
+        self.view.horizontalHeader().setSectionsClickable(True)
+        self.view.horizontalHeader().setStretchLastSection(True)
+        self.view.horizontalHeader().sectionClicked.connect(self._header_clicked)
         self.view.setContextMenuPolicy(Qt.ContextMenuPolicy.CustomContextMenu)
         self.view.customContextMenuRequested.connect(self._open_menu)
         self.view.selectionModel().currentRowChanged.connect(self._current)
@@ -212,20 +219,37 @@ class Table(QWidget):
         self.model.put(columns, rows)
         self._quiet = False
         if not same:
-            self.sorted.sort(-1)
+            self.sort_by(-1)
         self.fit()
         self.select(kept)
 
     def fit(self) -> None:
         """Columns as wide as what they hold."""
-        self.view.resizeColumnsToContents()
-        for c in range(len(self.model.columns)):
-            self.view.setColumnWidth(c, min(self.view.columnWidth(c) + 10, 320))
+        metrics = self.view.fontMetrics()
+        arrow = metrics.horizontalAdvance(ARROWS[False])
+        for c, column in enumerate(self.model.columns):
+            cells = [column.text(row.values[c]) for row in self.model.rows]
+            wide = max((metrics.horizontalAdvance(t) for t in cells), default=0)
+            mark = 22 if c == 0 and any(r.colour for r in self.model.rows) else 0
+            heads = metrics.horizontalAdvance(column.title) + arrow
+            heads = max(heads, metrics.horizontalAdvance(column.unit))
+            self.view.setColumnWidth(c, min(max(wide + mark, heads) + 14, WIDEST))
 
     def sort_by(self, column: int, *, descending: bool = False) -> None:
-        """As if its header had been clicked."""
+        """As if its header had been clicked; -1 = the order the rows came in."""
         order = Qt.SortOrder.DescendingOrder if descending else Qt.SortOrder.AscendingOrder
-        self.view.sortByColumn(column, order)
+        self.sorted.sort(column, order)
+        self.model.arrow = (column, descending)
+        last = max(0, len(self.model.columns) - 1)
+        self.model.headerDataChanged.emit(Qt.Orientation.Horizontal, 0, last)
+
+    def _header_clicked(self, column: int) -> None:
+        """Ascending, descending, and back to the order the rows came in."""
+        old, descending = self.model.arrow
+        if old != column:
+            self.sort_by(column)
+        else:
+            self.sort_by(-1 if descending else column, descending=not descending)
 
     def selected(self) -> str:
         """Key of the selected row, "" when none is."""

@@ -12,6 +12,7 @@ from PySide6.QtWidgets import (
     QLabel,
     QLineEdit,
     QPushButton,
+    QSizePolicy,
     QVBoxLayout,
     QWidget,
 )
@@ -76,6 +77,9 @@ class TrainingForm(QWidget):
         self.form = Form()
         self.name = QLineEdit(accessibleName="Name of the new force field")
         self.device = Choice()
+        for combo in (self.data, self.field, self.device):  # long names must not widen the form
+            combo.setSizeAdjustPolicy(Choice.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
+            combo.setMinimumContentsLength(12)
         self.problem = QLabel(wordWrap=True, accessibleName="What must be corrected")
         self.problem.setForegroundRole(self.palette().ColorRole.BrightText)
         self.cost = QLabel(wordWrap=True, accessibleName="Cost of this training")
@@ -99,6 +103,8 @@ class TrainingForm(QWidget):
         self.device.setToolTip("Where it is computed; never changed silently")
         self.device.setAccessibleName("Device")
         self.name.setToolTip("What the new force field is called in plots and tables")
+        for text in (self.found, self.about, self.problem, self.cost):
+            text.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Minimum)
         box = QVBoxLayout(self)
         box.setContentsMargins(6, 4, 6, 4)
         for w in (data, split, field, self.problem, self.cost, self.train):
@@ -191,9 +197,7 @@ class TrainingForm(QWidget):
         self.form.set_parameters(info.parameters if info else ())
         if info and info.key in self._kept:
             self.form.set_values(self._kept[info.key])
-        doi = (
-            f' <a href="https://doi.org/{info.doi}">doi:{info.doi}</a>' if info and info.doi else ""
-        )
+        doi = f' <a href="https://doi.org/{info.doi}">Paper</a>' if info and info.doi else ""
         self.about.setText((info.about if info else "") + doi)
         self.about.setVisible(bool(self.about.text()))
         self._edited()

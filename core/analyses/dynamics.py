@@ -56,8 +56,8 @@ class Trajectory:
     kinetic (S,R) eV; temperature (S,R) K (3N-3 degrees of freedom: no net momentum). ended (R,):
     step at which a replica was stopped, -1 if it never was; reasons: one line per stopped replica;
     unphysical (U,N,3): the offending frames. steps_per_second: of all replicas together.
-    While it runs, `frame` events carry {step, time, positions (R,N,3), potential (R,), kinetic (R,),
-    temperature (R,)}.
+    While it runs, `frame` events carry {step, time, positions (R,N,3), potential (R,),
+    kinetic (R,), temperature (R,)}.
     """
 
     name: str

@@ -11,7 +11,12 @@ from core.fieldref import FieldRef
 from core.wire import wire
 
 if TYPE_CHECKING:
+    from core.dataset import Dataset
     from core.engine.context import Context
+    from core.forcefields.base import ForceField
+
+PARITY = 5000
+MAX_COMPONENTS = 200_000
 
 
 @wire
@@ -36,9 +41,10 @@ class Errors:
 
     energy_shift eV was added to the force field's energies first: the mean difference, unless the
     field's energies are absolute (then 0). NaN where there was nothing to compare. energies,
-    predicted_energies (E,) eV; force_errors (K,) eV/Å: |dF| of each component; forces and
-    predicted_forces (P,): a random 5000 components at most, for parity plots; frame_force_mae (M,).
-    predict_bulk_ms, predict_single_ms: milliseconds per geometry.
+    predicted_energies (E,) eV; force_errors (K,) eV/Å: |dF| of each component (at most 200 000,
+    drawn at random); forces and predicted_forces (P,): a random 5000 components at most, for parity
+    plots; frame_force_mae (M,) eV/Å, one per frame asked, NaN where there was nothing to compare.
+    predict_bulk_ms, predict_single_ms: milliseconds per geometry in large batches and one by one.
     """
 
     label: str
@@ -56,12 +62,95 @@ class Errors:
     frame_force_mae: np.ndarray
     predict_bulk_ms: float = float("nan")
     predict_single_ms: float = float("nan")
+    force_errors: np.ndarray = field(default_factory=lambda: np.zeros(0))
     notes: dict[str, str] = field(default_factory=dict)
 
 
 def run(spec: ErrorsSpec, context: Context) -> Errors:
-    """See ErrorsSpec."""
-    raise NotImplementedError
+    """See ErrorsSpec. Raises ForceFieldError, StorageError or ValueError saying what does not fit."""
+    from pathlib import Path
+
+    from core import storage
+    from core.dataset import Dataset
+    from core.forcefields.load import make
+
+    dataset = storage.load(spec.dataset, Dataset)
+    frames = np.arange(len(dataset)) if spec.frames is None else np.asarray(spec.frames)
+    if len(frames) and (frames.min() < 0 or frames.max() >= len(dataset)):
+        raise ValueError(
+            f"frame {int(frames.max()) + 1} was asked of {dataset.name}, which has {len(dataset)}"
+        )
+    force_field = make(spec.field, dataset.molecule, device=context.device)
+    label = spec.field.label or force_field.INFO.label
+    result = evaluate(force_field, dataset, frames, context, label=label, timing=spec.timing)
+    if spec.out:
+        storage.save(Path(spec.out) / "record.npz", result)
+    return result
+
+
+def evaluate(
+    force_field: ForceField,
+    dataset: Dataset,
+    frames: np.ndarray,
+    context: Context,
+    *,
+    label: str,
+    timing: bool = True,
+) -> Errors:
+    """Errors of a force field on frames (from 0) of a data set; no frames give NaN.
+
+    A geometry the field fails on is left out and named in the notes. Raises ForceFieldError when
+    it fails on all.
+    """
+    from core.fitting.evaluation import predict_frames, single_ms
+
+    energy, forces, bulk, notes = predict_frames(force_field, dataset, frames, context)
+    true_e = np.full(len(frames), np.nan) if dataset.energies is None else dataset.energies[frames]
+    true_f = (
+        np.full_like(forces, np.nan) if dataset.forces is None else dataset.forces[frames]
+    )
+    ok_e = np.isfinite(true_e) & np.isfinite(energy)
+    ok_f = np.isfinite(true_f).all((1, 2)) & np.isfinite(forces).all((1, 2))
+    if len(frames) and not ok_e.any() and not ok_f.any():
+        notes["labels"] = f"{dataset.name} has neither energies nor forces in these frames"
+    shift = 0.0
+    if not force_field.INFO.absolute_energy and ok_e.any():
+        shift = float(np.mean(true_e[ok_e] - energy[ok_e]))
+    de = energy[ok_e] + shift - true_e[ok_e]
+    df = forces[ok_f] - true_f[ok_f]
+    per_frame = np.full(len(frames), np.nan)
+    per_frame[ok_f] = np.abs(df).mean((1, 2))
+    flat = np.abs(df).reshape(-1)
+    rng = np.random.default_rng(0)
+    pairs = rng.permutation(flat.size)[:PARITY] if flat.size > PARITY else np.arange(flat.size)
+    if flat.size > MAX_COMPONENTS:
+        flat = rng.choice(flat, MAX_COMPONENTS, replace=False)
+        notes["histogram"] = f"{MAX_COMPONENTS} force components drawn at random"
+    return Errors(
+        label=label,
+        n_energies=int(ok_e.sum()),
+        n_forces=int(ok_f.sum()),
+        energy_mae=_mean(np.abs(de)),
+        energy_rmse=_mean(de**2) ** 0.5,
+        force_mae=_mean(np.abs(df)),
+        force_rmse=_mean(df**2) ** 0.5,
+        energy_shift=shift,
+        energies=true_e[ok_e],
+        predicted_energies=energy[ok_e] + shift,
+        forces=true_f[ok_f].reshape(-1)[pairs],
+        predicted_forces=forces[ok_f].reshape(-1)[pairs],
+        force_errors=flat,
+        frame_force_mae=per_frame,
+        predict_bulk_ms=bulk if timing else float("nan"),
+        predict_single_ms=(
+            single_ms(force_field, dataset.positions[frames], context) if timing else float("nan")
+        ),
+        notes=notes,
+    )
+
+
+def _mean(values: np.ndarray) -> float:
+    return float(np.mean(values)) if values.size else float("nan")
 
 
 SPEC = ErrorsSpec

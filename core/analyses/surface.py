@@ -1,4 +1,4 @@
-"""Potential-energy profiles and surfaces over one or two dihedrals, by any number of force fields."""
+"""Potential-energy profiles and surfaces over one or two dihedrals, by many force fields."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class SurfaceSpec:
 
     relax: minimise everything else with the dihedrals held exactly; else rotate rigidly from the
     molecule's own geometry (or from the reference field's point, where one is in `fields` and
-    has it). max_points_at_once bounds memory. fmax eV/Å is the relaxation's stop criterion.
+    has it). fmax eV/Å is the relaxation's stop criterion.
     """
 
     molecule: Molecule

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from core.engine.events import Event
 from core.forcefields.info import Info
 
 
+@runtime_checkable
 class JobHandle(Protocol):
     """One submitted job. See core.engine.handle.Handle for what each member promises."""
 
@@ -24,6 +25,7 @@ class JobHandle(Protocol):
     def result(self, timeout: float | None = None) -> Any: ...
 
 
+@runtime_checkable
 class Backend(Protocol):
     """Where jobs run. See core.engine.client.Engine for what each member promises."""
 

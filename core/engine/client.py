@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import atexit
 import collections
+import contextlib
 import dataclasses
 import importlib
 import itertools
@@ -23,6 +24,7 @@ from core.engine.process import WorkerProcess, command
 from core.forcefields.info import Info
 
 BEFORE = "cancelled before it was started"
+CATALOG_TRIES = 2
 GRACE = 3.0  # s a cancelled job has to answer
 
 
@@ -58,8 +60,9 @@ class Engine:
         self._subscribers: tuple[Callable[[Event], None], ...] = ()
         self._hello: Hello | None = None
         self._catalog: Catalog | None = None
-        self._asked = False
+        self._asked = 0  # times the catalogue was asked for
         self._closed = False
+        self._exit_noted = False
         self._numbers = itertools.count(1)
 
     # -- life -----------------------------------------------------------------------------------
@@ -69,7 +72,6 @@ class Engine:
             self._check_open()
             if not self._workers:
                 self._spawn()
-        atexit.register(self.close)
         return self
 
     def close(self) -> None:
@@ -222,7 +224,9 @@ class Engine:
             try:
                 callback(event)
             except Exception:
-                traceback.print_exc()  # a subscriber's mistake must not stop the others
+                # a subscriber's mistake must not stop the others, nor a closed stderr the engine
+                with contextlib.suppress(Exception):
+                    traceback.print_exc()
 
     def _spawn(self) -> WorkerProcess:
         worker = WorkerProcess(
@@ -231,9 +235,12 @@ class Engine:
             on_end=self._gone,
             max_frame=self._max_frame,
         )
+        if not self._exit_noted:
+            self._exit_noted = True
+            atexit.register(self.close)
         self._workers.append(worker)
-        if not self._asked and self._catalog is None:
-            self._asked = True
+        if self._catalog is None or self._catalog.problem:
+            self._asked += 1
             worker.send(codec.encode(AskCatalog()))
         return worker
 
@@ -309,11 +316,6 @@ class Engine:
             if worker in self._workers:
                 self._workers.remove(worker)
             handle, worker.job = worker.job, None
-            if self._asked and self._catalog is None:
-                self._asked = False
-                if worker.hello is None and handle is None and not self._closed:
-                    why = f"{worker.how_it_ended()} before it was ready\n{worker.log()}".strip()
-                    self._catalog = Catalog((), why)
             # it died between two jobs, before it saw this one: not the job's fault
             again = (
                 handle is not None
@@ -323,10 +325,23 @@ class Engine:
             if again:
                 handle.worker = None
                 self._queue.appendleft(handle)
+            if self._catalog is None and not (self._workers or self._queue or self._closed):
+                self._ask_again(worker)
             self._changed.notify_all()
         if handle is not None and not again:
             self._publish(handle, *self._verdict(handle, worker, problem))
         self._dispatch()
+
+    def _ask_again(self, worker: WorkerProcess) -> None:
+        """The worker that was to tell the catalogue died, and no other is there to do it."""
+        why = f"{worker.how_it_ended()} before it told its force fields\n{worker.log()}".strip()
+        if self._asked < CATALOG_TRIES:
+            try:
+                self._spawn()
+                return
+            except EngineError as error:
+                why = str(error)
+        self._catalog = Catalog((), why)
 
     def _verdict(
         self, handle: Handle, worker: WorkerProcess, problem: str

@@ -142,7 +142,8 @@ class WorkerProcess:
         except EngineError as error:
             problem = str(error)
         except Exception as error:  # a mistake of ours must not leave the job waiting forever
-            traceback.print_exc()
+            with contextlib.suppress(Exception):
+                traceback.print_exc()
             problem = f"something the client stumbled over: {type(error).__name__}: {error}"
         self.kill()
         self._process.wait()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
@@ -52,14 +53,15 @@ class RDKitForceField(DataForceField):
             gradient[i] = gradient_of(x)
         return energy * KCAL_MOL, gradient.reshape(positions.shape) * -KCAL_MOL
 
+    @cached_property
     def permutations(self) -> np.ndarray:
         """(P,N) the automorphisms of the bonded graph (chirality aside)."""
         plain = type(self._mol)(self._mol)
         for bond in plain.GetBonds():
             bond.SetStereo(bond.GetStereo().STEREONONE)
         found = plain.GetSubstructMatches(plain, uniquify=False, maxMatches=MAX_PERMUTATIONS)
-        rows = {tuple(m) for m in found} - {tuple(range(len(self.molecule.numbers)))}
-        return np.concatenate([super().permutations(), *(np.array([r]) for r in sorted(rows))])
+        identity = tuple(range(len(self.molecule.numbers)))
+        return np.array([identity, *sorted({tuple(m) for m in found} - {identity})])
 
     def missing(self, atom: int, what: str) -> ForceFieldError:
         """The error for an atom (from 0) without parameters."""

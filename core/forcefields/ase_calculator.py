@@ -10,6 +10,7 @@ import importlib
 import json
 import re
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -85,6 +86,7 @@ class ASECalculator(DataForceField):
                 self.reasons[i] = f"{self.hyper.path}: {type(error).__name__} {what}"
         return energy, forces
 
+    @cached_property
     def permutations(self) -> np.ndarray:
         """(P,N): no permutation, and each exchange of two neighbours in a list of equal nuclei."""
         return exchanges(self.molecule.numbers)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
@@ -138,6 +139,7 @@ class ForceField(ABC):
             raise ForceFieldError(f"{self.INFO.label}, geometry {which + 1}: {reason}")
         return Prediction(energy, forces, self.sigma(r))
 
+    @cached_property
     def permutations(self) -> np.ndarray:
         """(P,N) atom permutations known to leave the energy unchanged; the first is none at all.
 

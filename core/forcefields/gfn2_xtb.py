@@ -6,6 +6,7 @@ import ctypes
 import os
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import pairwise
 from typing import Any
 
@@ -106,6 +107,7 @@ class GFN2xTB(DataForceField):
             self.reasons |= job.result()
         return energy, forces
 
+    @cached_property
     def permutations(self) -> np.ndarray:
         """(P,N): no permutation, and each exchange of two neighbours in a list of equal nuclei."""
         return exchanges(self.molecule.numbers)

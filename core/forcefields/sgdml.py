@@ -16,6 +16,8 @@ product over all geometries, training geometries and permutations at once.
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Self
 
@@ -31,8 +33,20 @@ from core.molecule import Molecule
 if TYPE_CHECKING:
     from core.engine.context import Context
 
-CHUNK = 400_000  #: elements of one (geometries x training images) block in compute: 3 MB
+CHUNK = 200_000  #: elements of one (geometries x training images) block in compute: 1.6 MB
+SHARED = 50_000  #: elements from which on a second core pays
+GPU_CHUNK = 40_000_000
 TINY = 1e-24  #: 1/Å², keeps the root of the squared distance differentiable at a training point
+
+
+@contextmanager
+def _one_thread(threads: int) -> Iterator[None]:
+    """Blocks are too small to share between cores: waiting for each other costs more."""
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
 
 
 @dataclass(frozen=True)
@@ -117,60 +131,68 @@ class SGDML(ForceField):
         # near the training set's centre the squared distances lose the fewest digits
         self.centre = t.mean(0)
         t = t - self.centre
-        # the scale makes the products below r² itself, and leaves c out of the sums
-        scale = 5**0.5 / self.length
-        self.scale, self.factor = scale, 5.0 / (3.0 * self.length**2)
-        one = torch.ones(len(t), 1, **like)
-        rows = torch.cat([t * (-2.0 * scale**2), one, t.square().sum(1)[:, None] * scale**2], 1)
-        self.to_square = rows.T.contiguous()  # (D+2,MS): [d, |d|² scale², 1] -> r²
-        self.to_dot = torch.cat([a, -(t * a).sum(1)[:, None]], 1).T.contiguous()  # (D+1,MS)
-        self.images, self.weight_images = t, a
+        # scales are folded into the matrices: the products below give r² and c delta.A themselves
+        self.scale = 5**0.5 / self.length
+        a = a * (5.0 / (3.0 * self.length**2))
+        one, zero = torch.ones(len(t), 1, **like), torch.zeros(len(t), 1, **like)
+        norm = t.square().sum(1, keepdim=True) * self.scale**2
+        self.images = t
+        self.to_square = torch.cat([t * (-2.0 * self.scale**2), one, norm], 1).T.contiguous()
+        self.to_dot = torch.cat([a, zero, -(t * a).sum(1, keepdim=True)], 1).T.contiguous()
+        self.pull = torch.cat([t, one], 1) * self.scale**2  # (MS,D+1)
+        self.push = a
         self._pool: Any = None
 
     def energy(self, positions: torch.Tensor) -> torch.Tensor:
         """Eq. 3; differentiable any number of times away from the training geometries."""
         d, _ = describe(positions, self.inc)
-        root, dot, _ = self._terms(d)
-        return self.factor * ((1.0 + root) * torch.exp(-root) * dot).sum(1) + self.offset
+        left = self._left(d - self.centre)
+        root = (left @ self.to_square).clamp(min=TINY).sqrt()
+        return ((1.0 + root) * torch.exp(-root) * (left @ self.to_dot)).sum(1) + self.offset
 
     def compute(self, positions: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """Energies and analytic forces (eqs 2, 3), in blocks that stay in the caches."""
-        with torch.no_grad():
-            step = max(1, CHUNK // len(self.images))
-            parts = positions.split(step)
-            if len(parts) == 1:
-                return self._block(positions)
-            if positions.is_cuda or torch.get_num_threads() == 1:
-                done = [self._block(p) for p in parts]
-            else:
-                if self._pool is None:
-                    from core.fitting.gradient_domain import one_thread_each
+        """Energies and analytic forces (eqs 2, 3); large batches on all cores."""
+        images, threads = len(self.images), torch.get_num_threads()
+        step = max(1, (GPU_CHUNK if positions.is_cuda else CHUNK) // images)
+        if positions.is_cuda or threads == 1 or len(positions) * images < SHARED:
+            with _one_thread(threads):
+                return self._lane(positions, step)
+        if self._pool is None:
+            from core.fitting.gradient_domain import one_thread_each
 
-                    self._pool = one_thread_each(torch.get_num_threads())
-                done = list(self._pool.map(self._block, parts))
-            return torch.cat([e for e, _ in done]), torch.cat([f for _, f in done])
+            self._pool = one_thread_each(threads)
+        share = -(-len(positions) // threads)
+        done = list(self._pool.map(lambda p: self._lane(p, step), positions.split(share)))
+        return torch.cat([e for e, _ in done]), torch.cat([f for _, f in done])
 
-    def _terms(self, d: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-        """d (B,D) -> r (B,MS), delta.A (B,MS), and d from the centre (B,D)."""
-        d = d - self.centre
-        one = d.new_ones(len(d), 1)
+    def _left(self, d: torch.Tensor) -> torch.Tensor:
+        """[d, |d|² scale², 1] (B,D+2) for d (B,D) from the centre."""
         square = d.square().sum(1, keepdim=True) * self.scale**2
-        r2 = torch.cat([d, square, one], 1) @ self.to_square
-        dot = torch.cat([d, one], 1) @ self.to_dot
-        return r2.clamp(min=TINY).sqrt(), dot, d
+        return torch.cat([d, square, d.new_ones(len(d), 1)], 1)
 
-    def _block(self, positions: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    def _lane(self, positions: torch.Tensor, step: int) -> tuple[torch.Tensor, torch.Tensor]:
+        """`compute` in blocks of `step` geometries that stay in the caches, memory reused."""
         with torch.no_grad():  # this setting belongs to a thread, and the pool has its own
             d, slope = describe(positions, self.inc)
-            root, dot, d = self._terms(d)
-            decay = torch.exp(-root)
-            near = torch.addcmul(decay, decay, root)  # (1 + r) e^{-r}
-            decay *= dot
-            energy = torch.linalg.vecdot(near, dot) * self.factor + self.offset
-            gradient = near @ self.weight_images
-            pull = decay @ self.images - decay.sum(1, keepdim=True) * d
-            gradient.add_(pull, alpha=self.scale**2).mul_(-self.factor)
-            return energy, pull_back(gradient, slope, self.inc)
+            d = d - self.centre
+            left = self._left(d)
+            shape = (3, min(step, len(d)), len(self.images))
+            space = torch.empty(shape, dtype=d.dtype, device=d.device)
+            energy, gradient = d.new_empty(len(d)), torch.empty_like(d)
+            for i in range(0, len(d), step):
+                block = left[i : i + step]
+                root, dot, decay = space[:, : len(block)]
+                torch.mm(block, self.to_square, out=root)
+                root.clamp_(min=TINY).sqrt_()
+                torch.neg(root, out=decay).exp_()
+                torch.mm(block, self.to_dot, out=dot)
+                torch.addcmul(decay, decay, root, out=root)  # (1 + r) e^{-r}
+                torch.mul(decay, dot, out=decay)
+                torch.linalg.vecdot(root, dot, out=energy[i : i + step])
+                pull = decay @ self.pull  # sum of weights (delta.A) e^{-r} over images, and of them
+                pull = torch.addcmul(pull[:, :-1], pull[:, -1:], d[i : i + step], value=-1.0)
+                torch.addmm(pull, root, self.push, out=gradient[i : i + step])
+            return energy.add_(self.offset), pull_back(gradient, slope, self.inc).neg_()
 
     @classmethod
     def fit(cls, dataset: Dataset, split: Split, hyper: Any, context: Context) -> Self:

@@ -1,0 +1,1 @@
+"""Batched motion: constrained relaxation, dihedral scans, Langevin and constant-energy dynamics."""

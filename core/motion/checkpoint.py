@@ -72,8 +72,10 @@ def read(path: str, spec: DynamicsSpec) -> Checkpoint:
                 "a run goes on only with the same settings (the total time may be longer)"
             )
     n, a = len(saved.numbers), len(saved.active)
-    shapes = [(v, (a, n, 3)) for v in (saved.x, saved.v, saved.forces)]
-    shapes += [(v, (len(saved.potential), spec.replicas, n, 3)) for v in (saved.positions,)]
-    if any(v.shape != shape for v, shape in shapes) or saved.step % spec.stride:
+    frames = (saved.step // spec.stride + 1, spec.replicas)
+    fits = all(v.shape == (a, n, 3) for v in (saved.x, saved.v, saved.forces))
+    fits &= all(v.shape == (*frames, n, 3) for v in (saved.positions, saved.velocities))
+    fits &= all(v.shape == frames for v in (saved.potential, saved.kinetic))
+    if not fits or saved.step % spec.stride:
         raise ValueError(f"{path} is damaged: its arrays do not fit each other")
     return saved

@@ -36,7 +36,7 @@ def restore(
     for _ in range(most):
         value, c = jacobian(x, held)
         off = wrap(target - value)
-        if not off.numel() or float(off.abs().max().nan_to_num(0.0)) < EXACT:
+        if not off.numel() or float(off.abs().nan_to_num(0.0).max()) < EXACT:
             break
         x = x + (c.mT @ small_solve(c @ c.mT, off[..., None])).reshape(x.shape)
     return x

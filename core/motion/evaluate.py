@@ -1,4 +1,4 @@
-"""Call a force field on many geometries so that one bad geometry or a slow program harms no other."""
+"""Call a force field on many geometries: none that is bad or slow harms another."""
 
 from __future__ import annotations
 
@@ -101,7 +101,7 @@ class Evaluator:
         return e.detach().to(x.dtype), f.detach().to(x.dtype)
 
     def _without(self, x: torch.Tensor, offset: int) -> tuple[torch.Tensor, torch.Tensor]:
-        """As `_call`, keeping geometries that are not finite from programs that may crash on them."""
+        """As `_call`; geometries that are not finite never reach programs they might crash."""
         fine = torch.isfinite(x).all(2).all(1)
         e, f = x.new_full((len(x),), float("nan")), torch.full_like(x, float("nan"))
         for row in torch.nonzero(~fine)[:, 0].tolist():

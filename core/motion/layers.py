@@ -35,8 +35,7 @@ def check_axes(spec: SurfaceSpec, molecule: Molecule) -> None:
     points = 1
     for number, axis in enumerate(spec.axes, start=1):
         name = "-".join(
-            label(molecule, a) if 0 <= a < len(molecule.numbers) else str(a + 1)
-            for a in axis.atoms
+            label(molecule, a) if 0 <= a < len(molecule.numbers) else str(a + 1) for a in axis.atoms
         )
         reason = why_not_dihedral(molecule, axis.atoms)
         if reason:

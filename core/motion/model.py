@@ -39,7 +39,7 @@ def lindh_scale(numbers, positions, bonds, bends, straight, torsions) -> np.ndar
 
 
 def rigid_motions(x: torch.Tensor) -> torch.Tensor:
-    """x (P,N,3) -> (P,6,3N): translations and rotations about the centre, each about unit length."""
+    """x (P,N,3) -> (P,6,3N): translations and rotations, each about unit length."""
     p, n, _ = x.shape
     eye = torch.eye(3, dtype=x.dtype, device=x.device)
     shift = (eye[:, None, :] / n**0.5).expand(p, 3, n, 3)
@@ -50,7 +50,7 @@ def rigid_motions(x: torch.Tensor) -> torch.Tensor:
 
 
 def own_hessian(evaluate: Evaluator, x: torch.Tensor) -> torch.Tensor:
-    """x (N,3) -> (3N,3N) eV/Å²: central differences of the forces, all displacements in one batch."""
+    """x (N,3) -> (3N,3N) eV/Å²: central differences of the forces, in one batch."""
     size = x.numel()
     move = STEP * torch.eye(size, dtype=x.dtype, device=x.device).reshape(size, *x.shape)
     _, forces = evaluate(torch.cat((x + move, x - move)))

@@ -12,17 +12,13 @@ from dataclasses import dataclass
 
 import torch
 
-from core.motion.constraints import jacobian, restore, small_solve, tangent
-from core.motion.evaluate import Evaluator
+from core.motion.constraints import jacobian, restore, tangent, wrap
+from core.motion.evaluate import Evaluator, one_thread
 from core.motion.internals import Internals, bend
-from core.motion.model import rigid_motions
+from core.motion.quasi_newton import FIRST_TRUST, LEAST_TRUST, Batch, advance, derivatives
 
-FIRST_TRUST, MOST_TRUST, LEAST_TRUST = 0.3, 0.6, 1e-3  # Å, largest move of one atom
 BROKEN = 1.6  # x its starting length
-RIDGE = 1e-6  # eV/Å²
-FLOOR = 0.05  # smallest curvature an update may leave, in units of the model Hessian
-SHIFTS = (0.1, 0.3, 1.0, 3.0, 10.0)  # units of the model Hessian
-NOISE = 1e-6  # eV, a rise that external programs may show by their own convergence
+HELD = 1e-8  # rad, largest deviation of a held dihedral at the end
 
 
 @dataclass(eq=False)
@@ -39,31 +35,7 @@ class Relaxed:
     reasons: dict[int, str]
 
 
-@dataclass(eq=False)
-class _Base:
-    """The geometries still in the batch, and what is known of each; every tensor has P rows."""
-
-    index: torch.Tensor
-    x: torch.Tensor
-    energy: torch.Tensor
-    g: torch.Tensor  # (P,3N)
-    q: torch.Tensor  # (P,Q) scaled internals
-    gq: torch.Tensor
-    b: torch.Tensor  # (P,Q,3N)
-    c: torch.Tensor  # (P,A,3N)
-    hessian: torch.Tensor  # (P,Q,Q)
-    trust: torch.Tensor
-    frame: torch.Tensor
-    target: torch.Tensor
-    lengths: torch.Tensor
-    restarts: torch.Tensor
-
-    def keep(self, mask: torch.Tensor) -> None:
-        """Only the rows where mask (P,) is true."""
-        for name, value in vars(self).items():
-            setattr(self, name, value[mask])
-
-
+@one_thread()
 def relax(
     evaluate: Evaluator,
     coords: Internals,
@@ -86,7 +58,7 @@ def relax(
     turns true what has not converged is marked so. Held dihedrals must start near their target.
     """
     held = coords.torsions[: coords.n_held]
-    size, n = len(start), coords.n_atoms
+    size = len(start)
     out = Relaxed(
         positions=start.clone(),
         energy=start.new_full((size,), float("nan")),
@@ -101,12 +73,12 @@ def relax(
     frame = coords.frame(x)
     energy, forces = evaluate(x)
     why = dict(evaluate.reasons)
-    q, b, gq, c, g = _derivatives(coords, held, x, forces, frame)
+    q, b, gq, c, g = derivatives(coords, held, x, forces, frame)
     if hessian is None:
         hessian = torch.eye(len(coords), dtype=x.dtype, device=x.device)
     if lengths is None:
         lengths = _lengths(coords, x[:1])[0]
-    base = _Base(
+    base = Batch(
         index=torch.arange(size, device=x.device),
         x=x,
         energy=energy,
@@ -127,122 +99,14 @@ def relax(
         if not len(base.index) or stopping():
             break
         evaluate.check()
-        _advance(base, evaluate, coords, held)
-        why = {}
+        index = base.index
+        advance(base, evaluate, coords, held)
+        why = {int(index[row]): text for row, text in evaluate.reasons.items()}
     _retire(base, out, fmax, max_steps + 1, why, on_done, coords)
     if len(base.index):
         text = "stopped" if stopping() else f"not converged in {max_steps} steps"
         _leave(base, out, torch.ones_like(base.index, dtype=torch.bool), text, on_done)
     return out
-
-
-def _derivatives(coords, held, x, forces, frame):
-    """q (P,Q), B (P,Q,3N), gradient in q (P,Q), constraint rows (P,A,3N), gradient (P,3N)."""
-    q, b = coords.both(x, frame)
-    g = -forces.flatten(1)
-    # minimum-norm solution of B^T g_q = g
-    gq = (b @ torch.cholesky_solve(g[..., None], _metric(b, x)))[..., 0]
-    return q, b, gq, jacobian(x, held)[1], g
-
-
-def _metric(b: torch.Tensor, x: torch.Tensor, hessian: torch.Tensor | None = None) -> torch.Tensor:
-    """Cholesky factor of B^T H B with rigid motions made stiff, (P,3N,3N)."""
-    v = rigid_motions(x)
-    m = b.mT @ (b if hessian is None else hessian @ b) + v.mT @ v
-    m.diagonal(dim1=-2, dim2=-1).add_(RIDGE)
-    factor, info = torch.linalg.cholesky_ex(m)
-    bad = info > 0
-    if bad.any():  # lost its positive curvature, or not finite: a plain gradient step instead
-        factor[bad] = 3.0 * torch.eye(m.shape[-1], dtype=m.dtype, device=m.device)
-    return factor
-
-
-def _advance(base: _Base, evaluate: Evaluator, coords: Internals, held: torch.Tensor) -> None:
-    """One trial step for every geometry of the batch."""
-    step, model = _step(base)
-    trial = _move(base, coords, held, step)
-    energy, forces = evaluate(trial)
-    q, b, gq, c, g = _derivatives(coords, held, trial, forces, base.frame)
-    change = energy - base.energy
-    good = torch.isfinite(energy) & torch.isfinite(g).all(1)
-    smaller = tangent(g, c).norm(dim=1) < tangent(base.g, base.c).norm(dim=1)
-    accept = good & ((change <= 0) | ((change < NOISE) & smaller))
-    _update(base, good, coords.difference(q, base.q), gq - base.gq)
-    ratio = change / model.clamp_max(-1e-12)
-    moved = _reach(step)
-    tight = ~accept | ((ratio < 0.25) & (change.abs() > NOISE))
-    wide = accept & (ratio > 0.75) & (moved > 0.8 * base.trust)
-    base.trust = torch.where(tight, (0.3 * moved).clamp_min(LEAST_TRUST), base.trust)
-    base.trust = torch.where(wide, (2 * base.trust).clamp_max(MOST_TRUST), base.trust)
-    new = {"x": trial, "energy": energy, "g": g, "q": q, "gq": gq, "b": b, "c": c}
-    for name, value in new.items():
-        old = getattr(base, name)
-        mask = accept.reshape(-1, *([1] * (old.dim() - 1)))
-        setattr(base, name, torch.where(mask, value, old))
-
-
-def _step(base: _Base) -> tuple[torch.Tensor, torch.Tensor]:
-    """Newton step (P,3N) Å along free directions within the trust radius; predicted change (P,).
-
-    Where the full step is too long the Hessian is shifted until it fits: merely cutting it would
-    keep the soft directions, which make it long, and lose the others.
-    """
-    step = _solve(base.g, base.b, base.c, base.x, base.hessian)
-    over = torch.nonzero(_reach(step) > base.trust)[:, 0]
-    one = torch.eye(base.hessian.shape[-1], dtype=step.dtype, device=step.device)
-    for shift in SHIFTS:
-        if not len(over):
-            break
-        rows = (v[over] for v in (base.g, base.b, base.c, base.x))
-        step[over] = _solve(*rows, base.hessian[over] + shift * one)
-        over = over[_reach(step[over]) > base.trust[over]]
-    step = step * (base.trust / _reach(step).clamp_min(1e-12)).clamp_max(1.0)[:, None]
-    dq = (base.b @ step[..., None])[..., 0]
-    curve = (dq * (base.hessian @ dq[..., None])[..., 0]).sum(1)
-    return step, (base.g * step).sum(1) + 0.5 * curve
-
-
-def _solve(g, b, c, x, hessian) -> torch.Tensor:
-    """Step (P,3N) to the minimum of the quadratic model with c.step = 0."""
-    factor = _metric(b, x, hessian)
-    solved = torch.cholesky_solve(torch.cat((-g[..., None], c.mT), -1), factor)
-    step, k = solved[..., :1], solved[..., 1:]
-    if c.shape[1]:
-        step = step - k @ small_solve(c @ k, c @ step)
-    return step[..., 0]
-
-
-def _reach(step: torch.Tensor) -> torch.Tensor:
-    """Longest move of one atom (P,) Å in step (P,3N)."""
-    return step.unflatten(1, (-1, 3)).norm(dim=-1).amax(1)
-
-
-def _move(base: _Base, coords: Internals, held: torch.Tensor, step: torch.Tensor) -> torch.Tensor:
-    """x after a step that is straight in internal coordinates, not in Cartesian ones."""
-    want = base.q + (base.b @ step[..., None])[..., 0]
-    x = base.x + step.reshape(base.x.shape)
-    if float(step.abs().max()) > 0.02:  # below, the curvature of the coordinates does not show
-        q, b = coords.both(x, base.frame)
-        off = (b.mT @ coords.difference(want, q)[..., None])
-        more = torch.cholesky_solve(off, _metric(b, x))[..., 0]
-        far = more.abs().amax(1, keepdim=True) > 0.5 * step.abs().amax(1, keepdim=True)
-        x = x + torch.where(far, 0.0, more).reshape(x.shape)
-    return restore(x, held, base.target)
-
-
-def _update(base: _Base, good: torch.Tensor, s: torch.Tensor, y: torch.Tensor) -> None:
-    """Damped BFGS (Powell 1978) of the Hessian (P,Q,Q) with steps s and gradient changes y."""
-    hs = (base.hessian @ s[..., None])[..., 0]
-    shs, sy = (s * hs).sum(1), (s * y).sum(1)
-    # where the curvature is small or negative, damped updates alone would make the Hessian singular
-    least = torch.maximum(0.2 * shs, FLOOR * s.square().sum(1)).minimum(shs)
-    theta = torch.where(sy >= least, 1.0, (shs - least) / (shs - sy).clamp_min(1e-30))
-    y = theta[:, None] * y + (1 - theta)[:, None] * hs
-    sy = (s * y).sum(1)
-    use = (good & (shs > 1e-14) & (sy > 1e-14)).to(s.dtype)
-    y = torch.nan_to_num(y) * (use / sy.clamp_min(1e-14).sqrt().nan_to_num(1.0))[:, None]
-    hs = torch.nan_to_num(hs) * (use / shs.clamp_min(1e-14).sqrt().nan_to_num(1.0))[:, None]
-    base.hessian += y[:, :, None] * y[:, None, :] - hs[:, :, None] * hs[:, None, :]
 
 
 def _lengths(coords: Internals, x: torch.Tensor) -> torch.Tensor:
@@ -257,6 +121,9 @@ def _retire(base, out, fmax, step, why, on_done, coords) -> None:
     stretch = _lengths(coords, base.x) / base.lengths
     finite = torch.isfinite(base.energy) & torch.isfinite(free)
     done = finite & (free < fmax)
+    if coords.n_held:
+        value, _ = jacobian(base.x, coords.torsions[: coords.n_held])
+        done &= wrap(base.target - value).abs().amax(1) < HELD
     broken = finite & (stretch.amax(1) > BROKEN)
     stuck = finite & ~done & (base.trust <= LEAST_TRUST * 1.0001)
     again = stuck & (base.restarts < 2)
@@ -282,7 +149,8 @@ def _retire(base, out, fmax, step, why, on_done, coords) -> None:
             times = float(stretch[row, bond])
             out.reasons[where] = f"bond {a}-{b} is {times:.1f} x its starting length"
         else:
-            out.reasons[where] = _why_stuck(base.x[row], coords, float(free[row]))
+            stuck_at = _why_stuck(base.x[row], coords, float(free[row]))
+            out.reasons[where] = why.get(where, stuck_at)
     _go(base, leaving, out, on_done)
 
 

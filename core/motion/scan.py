@@ -73,9 +73,7 @@ def make_grid(dihedrals, values: list[np.ndarray]) -> Grid:
             to = np.where(outside, (to + by * closed) % n, to)
             moved = np.take(index, to, axis=axis)
             if not periodic:
-                where = [slice(None)] * len(shape)
-                where[axis] = np.flatnonzero(outside)
-                moved[tuple(where)] = -1
+                np.moveaxis(moved, axis, 0)[outside] = -1
             near.append(moved.ravel())
     return Grid(targets, np.asarray(dihedrals, dtype=np.int64), np.stack(near, axis=-1))
 
@@ -114,6 +112,7 @@ class RelaxedScan:
         )
         self.targets = self._tensor(grid.targets)
 
+    @one_thread()
     def run(self) -> Scan:
         """The scan.
 
@@ -122,12 +121,6 @@ class RelaxedScan:
         failed is tried once more from a neighbour that did not. 4. A point whose neighbour stands
         in another minimum of the free torsions is relaxed from there too and keeps the lower one.
         """
-        with one_thread():
-            self._run()
-        self.out.evaluations = self.evaluate.count
-        return self.out
-
-    def _run(self) -> None:
         everything = np.arange(len(self.grid.targets))
         origin = self._origin()
         start = rotated(self.molecule, self.grid, origin, everything)
@@ -144,6 +137,8 @@ class RelaxedScan:
         self._retry()
         if self.improve:
             self._hysteresis()
+        self.out.evaluations = self.evaluate.count
+        return self.out
 
     def _tensor(self, array: np.ndarray) -> torch.Tensor:
         return torch.tensor(array, dtype=torch.float64, device=self.field.device)
@@ -257,9 +252,7 @@ class RelaxedScan:
 
         held = {frozenset(map(int, d[1:3])) for d in self.grid.dihedrals}
         rows = [
-            i
-            for i, t in enumerate(self.coords.torsions.tolist())
-            if frozenset(t[1:3]) not in held
+            i for i, t in enumerate(self.coords.torsions.tolist()) if frozenset(t[1:3]) not in held
         ]
         if not rows:
             return np.zeros(len(points), dtype=bool)

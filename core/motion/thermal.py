@@ -71,9 +71,11 @@ def without_rotation(v: torch.Tensor, x: torch.Tensor, mass: torch.Tensor) -> to
     r = x - (m * x).sum(1, keepdim=True) / mass.sum()
     momentum = (m * torch.cross(r, v, dim=-1)).sum(1)
     outer = -(m * r).mT @ r
-    inertia = outer - torch.eye(3, dtype=x.dtype, device=x.device) * outer.diagonal(
-        dim1=-2, dim2=-1
-    ).sum(-1)[:, None, None]
+    inertia = (
+        outer
+        - torch.eye(3, dtype=x.dtype, device=x.device)
+        * outer.diagonal(dim1=-2, dim2=-1).sum(-1)[:, None, None]
+    )
     # least squares: a linear molecule has no moment about its own axis
     spin = (torch.linalg.pinv(inertia, hermitian=True, rtol=1e-10) @ momentum[..., None])[..., 0]
     return v - torch.cross(spin[:, None, :].expand_as(r), r, dim=-1)

@@ -62,9 +62,10 @@ def verdict(period: float, dt: float) -> tuple[bool, str]:
         return True, ""
     wave = _CM1 / period
     mode = f"the fastest vibration ({wave:.0f} cm⁻¹) has a period of {period:.1f} fs"
+    safe = f"{period / WARN:.2f} fs or less is safe"
     if dt * REFUSE > period:
         return False, (
             f"a time step of {dt:g} fs is too long: {mode}, so use at most "
-            f"{math.floor(100 * period / REFUSE) / 100:g} fs ({period / WARN:.2f} fs or less is safe)"
+            f"{math.floor(100 * period / REFUSE) / 100:g} fs; {safe}"
         )
-    return True, f"a time step of {dt:g} fs is long: {mode}; {period / WARN:.2f} fs or less is safe"
+    return True, f"a time step of {dt:g} fs is long: {mode}; {safe}"

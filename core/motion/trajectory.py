@@ -109,8 +109,8 @@ class Run:
         steep = float(forces.norm(dim=-1).max())
         if steep > STEEP:
             self.context.log(
-                f"the starting geometry is far from any minimum of {self.field.INFO.label} (largest "
-                f"force {steep:.1f} eV/Å): relax it first"
+                f"the starting geometry is far from any minimum of {self.field.INFO.label} "
+                f"(largest force {steep:.1f} eV/Å): relax it first"
             )
         may, text = timestep.verdict(
             timestep.fastest_period(self.evaluate, x, self.mass), self.spec.dt
@@ -162,12 +162,9 @@ class Run:
         self._watch(tensor(saved.start), tensor(saved.lengths))
 
     # -- run --------------------------------------------------------------------------------
+    @one_thread()
     def go(self) -> Trajectory:
         """Run to the end, a stop, or until no replica is left."""
-        with one_thread():
-            return self._go()
-
-    def _go(self) -> Trajectory:
         self._begin()
         first, begin = self.step, time.perf_counter()
         replica_steps, saving, whole = 0, 0.0, True
@@ -217,7 +214,7 @@ class Run:
         return True
 
     def _look(self, before: torch.Tensor, step: int) -> None:
-        """Take replicas that have become unphysical at `step` out; before (A,N,3): the last look."""
+        """Take unphysical replicas out at `step`; before (A,N,3): where they were last seen."""
         bad = self.watch.bad(self.state, self.active)
         if not bool(bad.any()):
             return
@@ -267,12 +264,12 @@ class Run:
         self.context.progress(self.step / self.steps, f"{ps:.2f} ps")
 
     def _save(self, every: float) -> float:
-        """Write a checkpoint when the last is `every` s old; seconds it took."""
+        """Write a checkpoint when the last is `every` s old (0: now); seconds it took."""
         start = time.monotonic()
         # a long run has much to write: no more than a twentieth of the time goes there
-        if not self.spec.out or start - self._last_save < max(every, min(20 * self._save_cost, 60)):
-            if every or not self.spec.out:
-                return 0.0
+        wait = max(every, min(20 * self._save_cost, 60.0)) if every else 0.0
+        if not self.spec.out or start - self._last_save < wait:
+            return 0.0
         from core import storage
 
         k, state = self.kept, self.state

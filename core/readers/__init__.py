@@ -18,7 +18,16 @@ from core.readers.errors import ReaderError, shown
 from core.readers.limits import open_file
 from core.readers.raw import Block, Options, Raw
 
-__all__ = ["Options", "Raw", "ReaderError", "detect", "formats", "read", "suffixes"]
+__all__ = [
+    "Options",
+    "Raw",
+    "ReaderError",
+    "detect",
+    "formats",
+    "is_smiles_file",
+    "read",
+    "suffixes",
+]
 
 HEAD = 100_000  # bytes a format may look at
 MAX_COORDINATE = 1e6  # file units; nobody's molecule is a tenth of a millimetre wide
@@ -81,7 +90,7 @@ def read(path: str | Path, *, format: str = "", options: Options | None = None) 
     """
     options = options or Options()
     known = formats()
-    if format == "smiles" and not _is_file(path):
+    if format == "smiles" and not is_smiles_file(path):
         return known["smiles"].from_text(str(path), options)
     key, _, name = (format or detect(path)).partition(":")
     key = {"extxyz": "xyz", "mol": "sdf"}.get(key, key)
@@ -101,7 +110,7 @@ def read(path: str | Path, *, format: str = "", options: Options | None = None) 
     return raw
 
 
-def _is_file(path: str | Path) -> bool:
+def is_smiles_file(path: str | Path) -> bool:
     """A .smi file rather than a SMILES? (A SMILES may be a path that cannot be asked for.)"""
     try:
         return Path(path).suffix in (".smi", ".smiles") and Path(path).exists()

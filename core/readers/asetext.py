@@ -79,7 +79,7 @@ class _Watched(io.StringIO):
                 raise EOFError("the parser does not come to an end: the file is cut short")
         return text
 
-    def readline(self, size: int | None = -1, /) -> str:
+    def readline(self, size: int = -1, /) -> str:  # type: ignore[override]
         return self._seen(super().readline(size))
 
     def read(self, size: int | None = -1, /) -> str:
@@ -114,7 +114,9 @@ def read(path: Path, options: Options, *, name: str = "") -> Raw:
         else find(path, text[:100_000].encode())
     )
     if known is None:
-        raise ReaderError(path, f"the format {shown(name or path.suffix)!r} is not one that is read")
+        raise ReaderError(
+            path, f"the format {shown(name or path.suffix)!r} is not one that is read"
+        )
     frames = _ase(path, text, known)
     collector = Collector(str(path))
     periodic = False

@@ -80,8 +80,7 @@ def layout(properties: str, info: dict[str, str], options: Options) -> Columns:
         remarks=tuple(r for r in (remark, said) if r),
     )
 
+
 def is_bad(text: str) -> bool:
     """Does the text say that a number is missing?"""
     return text.lower().lstrip("+-") in ("nan", "inf", "infinity", "none", "null")
-
-

@@ -34,7 +34,7 @@ def stem(key: str) -> str:
 
 
 def _exact(keys: Iterable[str], wanted: Iterable[str]) -> str:
-    lower = {}
+    lower: dict[str, str] = {}
     for key in keys:
         lower.setdefault(key.lower(), key)
     return next((lower[w] for w in wanted if w in lower), "")
@@ -49,7 +49,8 @@ def energy_key(keys: Iterable[str]) -> tuple[str, str]:
     candidates = [
         k
         for k in keys
-        if re.search(r"(?:^|_)energ(?:y|ies)(?:_|$)", k.lower()) and not NOT_ENERGY.search(k.lower())
+        if re.search(r"(?:^|_)energ(?:y|ies)(?:_|$)", k.lower())
+        and not NOT_ENERGY.search(k.lower())
     ]
     if not candidates:
         return "", ""

@@ -5,10 +5,9 @@ from __future__ import annotations
 import hashlib
 import os
 import stat
+from io import BufferedReader
 from pathlib import Path
-from typing import BinaryIO
 
-from core.molecule import MAX_ATOMS
 from core.readers.errors import ReaderError
 
 MAX_FILE = 2 << 30  # bytes of an xyz or npz file
@@ -19,10 +18,9 @@ MAX_GROUPS = 1_000  # molecules (compositions and atom orders) in one file
 MAX_UNPACKED = 2 << 30  # bytes of an npz once unpacked
 MAX_RATIO = 200  # unpacked : packed; measured data stays below 20
 MAX_MEMBERS = 1_000
-__all__ = ["MAX_ATOMS", "open_file", "read_text", "sha256"]
 
 
-def open_file(path: str | Path, *, most: int = MAX_FILE) -> BinaryIO:
+def open_file(path: str | Path, *, most: int = MAX_FILE) -> BufferedReader:
     """Open a regular, non-empty file of at most `most` bytes for reading; never waits.
 
     Raises ReaderError for anything else (missing, folder, device, pipe, no permission, too large).

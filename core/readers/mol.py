@@ -102,7 +102,9 @@ def _why(record: str) -> str:
     return "an atom or bond line is not as the format says"
 
 
-def frame(mol: Mol, *, path: Path | str, index: int, name: str, notes: tuple[str, ...] = ()) -> Frame:
+def frame(
+    mol: Mol, *, path: Path | str, index: int, name: str, notes: tuple[str, ...] = ()
+) -> Frame:
     """Sanitised RDKit molecule -> Frame with explicit hydrogens, 3-D positions and bonds.
 
     Raises ReaderError for atoms that are no elements and positions that are not numbers.
@@ -110,12 +112,15 @@ def frame(mol: Mol, *, path: Path | str, index: int, name: str, notes: tuple[str
     from rdkit import Chem
 
     said = list(notes)
+    if mol.GetNumAtoms() == 0:
+        raise ReaderError(path, "has no atoms", frame=index)
     for atom in mol.GetAtoms():
         if atom.GetAtomicNum() == 0:
             raise ReaderError(
-                path, f"atom {atom.GetIdx() + 1} is a placeholder (R group, * or query), no element",
+                path,
+                f"atom {atom.GetIdx() + 1} is a placeholder (R group, * or query), no element",
                 frame=index,
-            )  # fmt: skip
+            )
     flat = mol.GetNumConformers() == 0 or not mol.GetConformer().Is3D()
     if not flat:
         flat = bool(np.ptp(mol.GetConformer().GetPositions(), axis=0).min() == 0.0) and (
@@ -137,7 +142,9 @@ def frame(mol: Mol, *, path: Path | str, index: int, name: str, notes: tuple[str
     )
     if not np.isfinite(positions).all():
         bad = int(np.flatnonzero(~np.isfinite(positions).all(1))[0])
-        raise ReaderError(path, f"atom {bad + 1} has a coordinate that is not a number", frame=index)
+        raise ReaderError(
+            path, f"atom {bad + 1} has a coordinate that is not a number", frame=index
+        )
     bonds, orders = _bonds(mol)
     radicals = sum(a.GetNumRadicalElectrons() for a in mol.GetAtoms())
     return Frame(
@@ -179,7 +186,7 @@ def embed(mol: Any, *, path: Path | str, index: int | None, said: list[str]) -> 
     from rdkit import rdBase
     from rdkit.Chem import rdDistGeom, rdForceFieldHelpers
 
-    settings = rdDistGeom.ETKDGv3()
+    settings: Any = rdDistGeom.ETKDGv3()
     settings.randomSeed = 61453
     settings.maxIterations = 50
     if hasattr(settings, "timeout"):

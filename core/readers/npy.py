@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sys
 import zipfile
 import zlib
 from pathlib import Path
@@ -102,6 +103,10 @@ class Npz:
                 raise self._bad(key, f"is damaged ({shown(error)})") from None
         if len(data) != size:
             raise self._bad(key, "is cut short")
+        if dtype.kind == "U":
+            points = np.frombuffer(data, dtype=np.dtype("u4").newbyteorder(dtype.byteorder))
+            if points.max(initial=0) > sys.maxunicode:
+                raise self._bad(key, "holds text that is none")
         flat = np.frombuffer(data, dtype=dtype)
         array = flat.reshape(shape[::-1]).T if fortran else flat.reshape(shape)
         return array.astype(dtype.newbyteorder("="), copy=False)

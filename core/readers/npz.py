@@ -77,8 +77,8 @@ def _read(path: Path, npz: Npz, options: Options) -> Raw:
     if positions.shape[2] != 3 or not 0 < n <= MAX_ATOMS or not 0 < m <= MAX_FRAMES:
         raise ReaderError(
             path,
-            f"entry {positions_key!r} has shape {positions.shape}; expected frames x atoms x 3 with "
-            f"1 to {MAX_FRAMES} frames of 1 to {MAX_ATOMS} atoms",
+            f"entry {positions_key!r} has shape {positions.shape}; expected frames x atoms x 3 "
+            f"with 1 to {MAX_FRAMES} frames of 1 to {MAX_ATOMS} atoms",
         )
     options.tick(0.3)
     numbers = _atoms(npz, numbers_key, m, n)
@@ -113,8 +113,8 @@ def _numbers(npz: Npz, key: str, *, ndim: tuple[int, ...]) -> np.ndarray:
     if array.dtype.kind not in "fiu" or array.ndim not in ndim:
         raise ReaderError(
             npz.path,
-            f"entry {shown(key)!r} is {array.dtype} of shape {array.shape}, not an array of numbers "
-            f"with {' or '.join(map(str, ndim))} dimensions",
+            f"entry {shown(key)!r} is {array.dtype} of shape {array.shape}, not an array of "
+            f"numbers with {' or '.join(map(str, ndim))} dimensions",
         )
     return array.astype(np.float64)
 

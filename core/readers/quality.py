@@ -26,12 +26,11 @@ def duplicates(positions: np.ndarray, *, tolerance: float = DUPLICATE) -> np.nda
     key = np.zeros(m)
     for start in range(0, m, 20_000):
         r = positions[start : start + 20_000]
-        key[start : start + 20_000] = (
-            np.linalg.norm(r - r.mean(1, keepdims=True), axis=-1) @ weights[0]
-            + sum(
-                np.linalg.norm(r - r[:, k : k + 1], axis=-1) @ w
-                for k, w in zip((0, n // 2, n - 1), weights[1:], strict=True)
-            )
+        key[start : start + 20_000] = np.linalg.norm(
+            r - r.mean(1, keepdims=True), axis=-1
+        ) @ weights[0] + sum(
+            np.linalg.norm(r - r[:, k : k + 1], axis=-1) @ w
+            for k, w in zip((0, n // 2, n - 1), weights[1:], strict=True)
         )
     order = np.argsort(key, kind="stable")
     repeats: set[int] = set()
@@ -77,7 +76,11 @@ def _far(values: np.ndarray) -> np.ndarray:
 
 
 def force_sign(
-    block: Block, *, energy_ev: float, force_ev: float, length_a: float,
+    block: Block,
+    *,
+    energy_ev: float,
+    force_ev: float,
+    length_a: float,
     pooled: evidence.Work | None,
 ) -> tuple[str, str]:
     """("ok" | "reversed" | "unknown", the numbers behind it). block in file units.

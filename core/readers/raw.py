@@ -33,6 +33,7 @@ class Stated:
 
     energy, length: names of core.readers.units; force: (energy, length). why: for the report.
     binding: the file says it itself, or a library has converted; not just a habit of the format.
+    trusted: our own file; whatever was unsure has been decided before it was saved.
     """
 
     energy: str = ""
@@ -40,6 +41,7 @@ class Stated:
     force: tuple[str, str] | None = None
     why: str = ""
     binding: bool = False
+    trusted: bool = False
 
 
 @dataclass(frozen=True, eq=False)

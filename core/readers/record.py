@@ -16,7 +16,7 @@ from core.readers.raw import Block, Options, Raw, Stated
 KEY = "record"
 LABEL = "PEScape record"
 SUFFIXES = ()
-UNITS = Stated("eV", "Å", ("eV", "Å"), why="PEScape stores eV and Å", binding=True)
+UNITS = Stated("eV", "Å", ("eV", "Å"), why="PEScape stores eV and Å", binding=True, trusted=True)
 
 
 def sniff(path: Path, head: bytes) -> bool:

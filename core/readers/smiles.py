@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 from core.readers.errors import ReaderError, shown
 from core.readers.limits import read_text
@@ -46,7 +47,7 @@ def from_text(smiles: str, options: Options | None = None) -> Raw:
         raise ReaderError(title, f"has {len(text)} characters; at most {MAX_LENGTH}")
     if not text.isascii() or not text.isprintable() or " " in text:
         raise ReaderError(title, "holds characters that no SMILES has")
-    params = Chem.SmilesParserParams()
+    params: Any = Chem.SmilesParserParams()
     params.sanitize = False
     params.removeHs = False
     with rdBase.BlockLogs():
@@ -76,10 +77,8 @@ def from_text(smiles: str, options: Options | None = None) -> Raw:
         raise ReaderError(title, f"atom {placeholders[0]} is a placeholder (*), no element")
     if mol.GetNumAtoms() > 1:
         embed(mol, path=title, index=None, said=notes)
-    undefined = [
-        k for k in Chem.FindMolChiralCenters(mol, includeUnassigned=True, useLegacyImplementation=True)
-        if k[1] == "?"
-    ]  # fmt: skip
+    centres = Chem.FindMolChiralCenters(mol, includeUnassigned=True, useLegacyImplementation=True)
+    undefined = [c for c in centres if c[1] == "?"]
     if undefined:
         listed = ", ".join(str(i + 1) for i, _ in undefined[:6])
         notes.append(f"the SMILES leaves the chirality of atom {listed} open: one was chosen")

@@ -28,9 +28,9 @@ _ALIASES = {"A": "Å", "Angstrom": "Å", "angstrom": "Å", "bohr": "Bohr", "hart
 
 @dataclass(frozen=True)
 class Units:
-    """energy, length: names; force: (energy, length). unsure as in importing.Report.
+    """energy, length: names ("" = no labels); force: (energy, length).
 
-    work: the check of energies against forces over all molecules of the file, in eV and Å.
+    unsure, choices, problems: as in importing.Report.
     """
 
     energy: str
@@ -43,13 +43,15 @@ class Units:
 
     @property
     def text(self) -> str:
-        """For example "kcal/mol, kcal/mol/Å, Å"."""
+        """For example "kcal/mol, kcal/mol/Å, Å"; the length alone without labels."""
+        if not self.energy:
+            return self.length
         return f"{self.energy}, {self.force[0]}/{self.force[1]}, {self.length}"
 
     @property
     def energy_ev(self) -> float:
         """eV per energy unit."""
-        return ENERGY[self.energy]
+        return ENERGY[self.energy or "eV"]
 
     @property
     def length_a(self) -> float:
@@ -83,8 +85,7 @@ def decide(raw: Raw, *, energy: str = "", length: str = "") -> Units:
     if not labelled and not forced and not raw.isolated:
         unsure = found[2]
         return Units(
-            energy or raw.stated.energy or "eV", found[0], (energy or "eV", "Å"), found[1],
-            unsure, tuple(LENGTH) if unsure else (),
+            "", found[0], ("eV", "Å"), found[1], unsure, tuple(LENGTH) if unsure else (),
         )  # fmt: skip
     absolute = _absolute(raw)
     constants = [s for b in forced if (s := evidence.stretch(b, length=scale)) is not None]
@@ -125,6 +126,8 @@ def _length(raw: Raw, chosen: str) -> tuple[str, str, str]:
     claimed = raw.stated.length
     if shown_unit and (not claimed or claimed == shown_unit or not raw.stated.binding):
         return shown_unit, f"{shown_unit} by the bond lengths", ""
+    if raw.stated.trusted:
+        return claimed, f"{claimed}: {raw.stated.why}", ""
     if shown_unit:
         return (
             claimed,
@@ -160,7 +163,7 @@ def _absolute(raw: Raw) -> tuple[str, str]:
     return "", ""
 
 
-def _spring_units(spring: float, scale: float) -> list[tuple[str, str]]:
+def _spring_units(spring: float) -> list[tuple[str, str]]:
     """Force units in which the X-H force constants come out right within 0.7..1.4."""
     return [u for u in FORCE if 0.7 < spring * force_factor(u) < 1.4] if spring else []
 
@@ -170,11 +173,13 @@ def _energy(
 ) -> tuple[str, str, str, tuple[str, ...]]:
     """(unit, reason, unsure, problems)."""
     stated = raw.stated
-    springs = _spring_units(spring, scale)
+    springs = _spring_units(spring)
     by_force = ""
     if springs and not absolute[0]:
         wanted = springs[0]
-        match = [u for u, ev in ENERGY.items() if _agree(slope * ev, spring, wanted)] if slope else []
+        match = (
+            [u for u, ev in ENERGY.items() if _agree(slope * ev / scale, wanted)] if slope else []
+        )
         by_force = match[0] if len(match) == 1 else ("" if slope else wanted[0])
     shown_unit = absolute[0] or by_force
     why = absolute[1] or (
@@ -182,12 +187,14 @@ def _energy(
         else "the force constants of the X-H bonds"
     )  # fmt: skip
     if chosen:
-        problem = ()
+        problem: tuple[str, ...] = ()
         if shown_unit and shown_unit != chosen:
             problem = (f"{chosen} was chosen, but by {why} the energies are in {shown_unit}",)
         return chosen, f"energies {chosen}: chosen by hand", "", problem
     if shown_unit:
         if stated.energy and stated.energy != shown_unit:
+            if stated.trusted:
+                return stated.energy, f"energies {stated.energy}: {stated.why}", "", ()
             if stated.binding:
                 unsure = f"{stated.why}: {stated.energy}, but by {why} they are in {shown_unit}"
                 return shown_unit, f"energies {shown_unit}: {why}", unsure, ()
@@ -201,10 +208,9 @@ def _energy(
     return guess, f"energies {guess}: a guess", unsure, ()
 
 
-def _agree(slope_ev: float, spring: float, force: tuple[str, str]) -> bool:
-    """Do dE (slope in eV per file work) and this force unit describe one surface?"""
-    ratio = slope_ev / force_factor(force)
-    return 0.7 < ratio < 1.4
+def _agree(slope_ev: float, force: tuple[str, str]) -> bool:
+    """Do dE (slope in eV per file force and Å) and this force unit describe one surface?"""
+    return 0.73 < slope_ev / force_factor(force) < 1.37
 
 
 def _spread(raw: Raw) -> str:
@@ -224,13 +230,9 @@ def _force(
     raw: Raw, energy: str, length: str, spring: float, slope: float, scale: float
 ) -> tuple[tuple[str, str], str]:
     """(unit, reason)."""
-    springs = _spring_units(spring, scale)
+    springs = _spring_units(spring)
     # dE/work is in file energies over (file force x file length).
-    by_work = (
-        [u for u in FORCE if 0.73 < slope * ENERGY[energy] / (force_factor(u) * scale) < 1.37]
-        if slope
-        else []
-    )
+    by_work = [u for u in FORCE if _agree(slope * ENERGY[energy] / scale, u)] if slope else []
     both = [u for u in by_work if u in springs]
     usual = (energy, "Bohr" if energy == "Hartree" else length)
     for options, why in (

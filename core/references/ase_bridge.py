@@ -20,7 +20,7 @@ class FieldCalculator(Calculator):
     `count` is the number of evaluations so far.
     """
 
-    implemented_properties = ("energy", "forces")
+    implemented_properties = ["energy", "forces"]  # noqa: RUF012  (as ASE declares it)
 
     def __init__(self, field: ForceField) -> None:
         super().__init__()
@@ -29,8 +29,10 @@ class FieldCalculator(Calculator):
 
     def calculate(self, atoms=None, properties=("energy",), system_changes=all_changes) -> None:
         super().calculate(atoms, properties, system_changes)
-        r = self.atoms.get_positions()[None]
-        x = torch.as_tensor(r, dtype=self.field.dtype, device=self.field.device)
+        assert self.atoms is not None  # set by the call above
+        x = torch.as_tensor(
+            self.atoms.get_positions()[None], dtype=self.field.dtype, device=self.field.device
+        )
         e, f = self.field.compute(x)
         self.count += 1
         self.results = {"energy": float(e[0]), "forces": f[0].detach().cpu().double().numpy()}

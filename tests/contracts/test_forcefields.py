@@ -123,7 +123,7 @@ def test_translation_and_rotation(field, frames):
 
 
 def test_permutations_it_promises(field, frames):
-    group = field.permutations()
+    group = field.permutations
     n = len(field.molecule.numbers)
     assert np.array_equal(group[0], np.arange(n))
     assert np.array_equal(np.sort(group, axis=1), np.tile(np.arange(n), (len(group), 1)))

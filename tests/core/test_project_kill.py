@@ -18,21 +18,31 @@ from core.project import Project
 
 ROOT = Path(__file__).resolve().parents[2]
 ROUNDS = 50
+OPERATIONS = ("add", "reserve", "finish", "rename", "remove", "restore", "set")
 ATOMS = 3000  # 70 kB of coordinates: long enough to be torn in the middle
 
-# Imports once, then forks one writer per line "seed milliseconds" and kills it after that time.
+# Imports once, then forks one writer per line "seed operations milliseconds" and kills it that
+# long after it has begun so many operations: the moments do not depend on how busy the machine is.
 NURSERY = """
 import os, random, signal, sys, time
 sys.path[:0] = [{root!r}, {here!r}]
 import test_project_kill as test
 for line in sys.stdin:
-    seed, milliseconds = line.split()
+    seed, operations, milliseconds = line.split()
+    start = os.path.getsize({log!r})
     pid = os.fork()
     if pid == 0:
         try:
             test.write({project!r}, {log!r}, int(seed))
         finally:
             os._exit(1)
+    with open({log!r}) as log:
+        log.seek(start)
+        begun = 0
+        end = time.monotonic() + 20
+        while begun < int(operations) and time.monotonic() < end:
+            begun += log.read().count("start")
+            time.sleep(0.001)
     time.sleep(float(milliseconds) / 1000)
     os.kill(pid, signal.SIGKILL)
     _, status = os.waitpid(pid, 0)
@@ -58,9 +68,7 @@ def write(path: str, log: str, seed: int) -> None:
         for count in range(10**9):
             key = f"s{seed}n{count}"
             items, removed = project.items(), project.trash()
-            what = str(
-                rng.choice(["add", "reserve", "finish", "rename", "remove", "restore", "set"])
-            )
+            what = str(rng.choice(OPERATIONS))
             if len(items) > 12:
                 what = "remove"
             some = items[rng.integers(len(items))] if items else None
@@ -153,7 +161,8 @@ def test_killed_at_random_moments_nothing_is_lost(tmp_path: Path) -> None:
         assert nursery.stdin is not None
         assert nursery.stdout is not None
         for round_ in range(ROUNDS):
-            print(round_, rng.uniform(20, 220), file=nursery.stdin, flush=True)
+            operations, wait = rng.integers(0, 12), rng.uniform(0, 30)
+            print(round_, operations, wait, file=nursery.stdin, flush=True)
             assert int(nursery.stdout.readline()) == 9, "it ended by itself"
             steps = [json.loads(line) for line in log.read_text().splitlines()[read:]]
             read += len(steps)
@@ -177,5 +186,5 @@ def test_killed_at_random_moments_nothing_is_lost(tmp_path: Path) -> None:
                 assert now in (state, apply(state, pending))
                 state = now
         nursery.stdin.close()
-    assert completed > 5 * ROUNDS
+    assert completed > 3 * ROUNDS
     assert interrupted > ROUNDS // 3, "hardly anything was cut off: the test tests nothing"

@@ -106,6 +106,29 @@ def test_unsure_units_are_asked_for_beside_the_report(panel, session, water, tmp
     assert len(session.project.items("datasets")) == 1
 
 
+def test_forces_that_look_like_gradients_are_asked_for(panel, session, water, tmp_path):
+    reversed_ = dataclasses.replace(REPORT, unsure="the sign of the forces: turn them round?")
+    panel.import_file(str(tmp_path / "x.npz"))
+    finish(session, "job-1", water, reversed_)
+    panel.units.setCurrentIndex(panel.units.findData("flip"))
+    panel.go_on.click()
+    assert session.specs["job-2"].force_sign == "flip"
+
+
+def test_answers_add_up(panel, session, water, tmp_path):
+    first = dataclasses.replace(REPORT, unsure="lengths: ?", unit_choices=("Å", "Bohr"))
+    second = dataclasses.replace(REPORT, unsure="energies: ?", unit_choices=("eV", "kJ/mol"))
+    panel.import_file(str(tmp_path / "x.npz"))
+    finish(session, "job-1", water, first)
+    panel.units.setCurrentText("Bohr")
+    panel.go_on.click()
+    finish(session, "job-2", water, second)
+    panel.units.setCurrentText("kJ/mol")
+    panel.go_on.click()
+    spec = session.specs["job-3"]
+    assert (spec.length_units, spec.units) == ("Bohr", "kJ/mol")
+
+
 def test_unsure_import_can_be_dropped(panel, session, water, tmp_path):
     unsure = dataclasses.replace(REPORT, unsure="?", unit_choices=("eV", "kJ/mol"))
     panel.import_file(str(tmp_path / "x.npz"))

@@ -105,7 +105,6 @@ class ComparisonPanel(QWidget):
     def _make_chooser(self) -> None:
         self.chooser = QWidget(visible=False)
         self.fields = QListWidget(accessibleName="Force fields to evaluate")
-        self.fields.setMaximumHeight(150)
         self.go = QPushButton("Evaluate")
         self.go.clicked.connect(self.submit)
         self.fields.itemChanged.connect(lambda _row: self._count())
@@ -155,7 +154,7 @@ class ComparisonPanel(QWidget):
         kept = self.data.currentData()
         self.data.blockSignals(True)
         self.data.clear()
-        self.data.addItem("each field's newest frames", "")
+        self.data.addItem("newest results", "")
         for item in self._items("datasets"):
             self.data.addItem(item.name, item.id)
         self.data.setCurrentIndex(max(0, self.data.findData(kept)))
@@ -174,6 +173,8 @@ class ComparisonPanel(QWidget):
                 row.setCheckState(kept.get(ref.label, Qt.CheckState.Checked))
                 self.fields.addItem(row)
         self.fields.blockSignals(False)
+        row = self.fields.sizeHintForRow(0) if self.fields.count() else 18
+        self.fields.setFixedHeight(min(8, max(2, self.fields.count())) * row + 6)
         self._count()
 
     def _rows(self) -> list[QListWidgetItem]:

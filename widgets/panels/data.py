@@ -21,7 +21,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from core.analyses.importing import Imported, ImportSpec
+from core.analyses.importing import Imported, ImportSpec, Report
 from widgets.commands import AddItems
 from widgets.empty import States
 from widgets.frames import geometries_of
@@ -63,6 +63,8 @@ class DataPanel(QWidget):
         self.folder = ""  # where the file dialog opens
         self.queue: deque[tuple[str, str]] = deque()  # (path, format) waiting
         self.job = ""
+        self.answers: dict[str, str] = {}  # what the person said about the file being read
+        self.about = "units"  # the ImportSpec field that the question is about
         self.asked: Asked | None = None
         self.shown: Any = None  # Dataset of the last import
         self.shown_id = ""
@@ -87,7 +89,7 @@ class DataPanel(QWidget):
         ask.setContentsMargins(0, 0, 0, 0)
         self.unsure = QLabel(wordWrap=True)
         self.units = QComboBox()
-        self.units.setAccessibleName("Units of the energies in this file")
+        self.units.setAccessibleName("Answer to the question about this file")
         self.go_on = QPushButton("Continue")
         self.go_on.clicked.connect(self._answer)
         self.discard = QPushButton("Discard")
@@ -171,9 +173,10 @@ class DataPanel(QWidget):
         name = path if format == "smiles" else Path(path).stem
         item = self.session.project.reserve("datasets", name)
         self.asked = Asked(path, format, name, item)
-        self._submit(units="")
+        self.answers = {}
+        self._submit()
 
-    def _submit(self, *, units: str) -> None:
+    def _submit(self) -> None:
         asked = self.asked
         assert asked is not None
         self.question.hide()
@@ -181,9 +184,9 @@ class DataPanel(QWidget):
         spec = ImportSpec(
             path=asked.path,
             format=asked.format,
-            units=units,
             name=asked.name,
             out=str(asked.item.folder),
+            **self.answers,
         )
         self.job = self.session.submit(spec, title=f"import {asked.name}")
 
@@ -224,9 +227,7 @@ class DataPanel(QWidget):
         if unsure is not None:
             self.unsure.setText(unsure.unsure)
             self.units.clear()
-            self.units.addItems(list(unsure.unit_choices))
-            if unsure.units in unsure.unit_choices:
-                self.units.setCurrentText(unsure.units)
+            self._ask(unsure)
             self.question.show()
             self.show_button.hide()
             return
@@ -236,7 +237,20 @@ class DataPanel(QWidget):
 
     def _answer(self) -> None:
         if self.asked is not None and not self.job:
-            self._submit(units=self.units.currentText())
+            self.answers[self.about] = self.units.currentData()
+            self._submit()
+
+    def _ask(self, report: Report) -> None:
+        """Fill the combo with what can be answered."""
+        if not report.unit_choices:
+            self.about = "force_sign"
+            self.units.addItem("turn all forces round", "flip")
+            self.units.addItem("keep them as they are", "keep")
+            return
+        self.about = "length_units" if report.unsure.startswith("lengths") else "units"
+        for choice in report.unit_choices:
+            self.units.addItem(choice, choice)
+        self.units.setCurrentIndex(max(0, self.units.findData(report.units)))
 
     def _discard(self) -> None:
         asked, self.asked = self.asked, None

@@ -14,12 +14,12 @@ from PySide6.QtWidgets import (
     QPushButton,
     QScrollArea,
     QSizePolicy,
+    QStackedWidget,
     QToolButton,
     QVBoxLayout,
     QWidget,
 )
 
-from widgets.empty import States
 from widgets.session import Session
 
 KEEP = 60  # ended jobs that stay listed
@@ -98,7 +98,7 @@ class JobRow(QWidget):
         line = QHBoxLayout()
         line.setContentsMargins(0, 0, 0, 0)
         line.addWidget(self.fold)
-        line.addWidget(self.title, 2)
+        line.addWidget(self.title, 3)
         line.addWidget(self.bar)
         line.addWidget(self.words, 5)
         line.addWidget(self.stop)
@@ -181,6 +181,7 @@ class JobsPanel(QWidget):
     def __init__(self, session: Session, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.session = session
+        self.setMinimumSize(160, 44)
         self.rows: dict[str, JobRow] = {}
         self.list = QVBoxLayout()
         self.list.setContentsMargins(0, 0, 0, 0)
@@ -192,8 +193,13 @@ class JobsPanel(QWidget):
         scroll.setFrameShape(QScrollArea.Shape.NoFrame)
         scroll.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         scroll.setWidget(inner)
-        self.states = States(scroll)
-        self.states.empty("", "Nothing is being computed. Jobs appear here with their progress.")
+        # a plain label: the strip is too low for the usual invitation
+        self.empty = QLabel("Nothing is being computed. Jobs appear here with their progress.")
+        self.empty.setAlignment(Qt.AlignmentFlag.AlignCenter)
+        self.empty.setMinimumSize(10, 10)
+        self.states = QStackedWidget()
+        self.states.addWidget(self.empty)
+        self.states.addWidget(scroll)
         box = QVBoxLayout(self)
         box.setContentsMargins(0, 0, 0, 0)
         box.addWidget(self.states)
@@ -203,11 +209,14 @@ class JobsPanel(QWidget):
             self.add(job.id, job.title)
 
     def add(self, job: str, title: str) -> None:
-        """List a new job on top."""
+        """List a new job on top; small questions that leave nothing behind are not worth a row."""
+        record = self.session.jobs.get(job)
+        if record is not None and not hasattr(record.spec, "out"):
+            return
         row = JobRow(self.session, job, title)
         self.rows[job] = row
         self.list.insertWidget(0, row)
-        self.states.ready()
+        self.states.setCurrentIndex(1)
         ended = [k for k, r in self.rows.items() if r.state in ("done", "failed", "cancelled")]
         for old in ended[: max(0, len(self.rows) - KEEP)]:
             self.rows.pop(old).deleteLater()

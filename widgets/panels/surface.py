@@ -22,7 +22,6 @@ from PySide6.QtWidgets import (
 
 from core.analyses.surface import Surface, SurfaceSpec
 from core.engine.events import FINAL, Event
-from core.storage import peek
 from widgets.empty import States
 from widgets.loading import load_item
 from widgets.palette import inks
@@ -30,7 +29,7 @@ from widgets.session import Session
 from widgets.surface_data import SurfaceData
 from widgets.surface_display import SurfaceDisplay
 from widgets.surface_form import SurfaceForm
-from widgets.surface_overlays import LivePath, PointChooser
+from widgets.surface_overlays import LivePath, PointChooser, newest_surface
 
 FORM_WIDTH = 236
 STALE = "Shown: a surface over other dihedrals. Compute draws the chosen ones."
@@ -259,10 +258,9 @@ class SurfacePanel(QWidget):
 
     def _show_newest(self, *, or_empty: bool) -> None:
         """The newest surface over the chosen axes, else the newest one."""
-        found = self._finished("surfaces")
-        fitting = [i for i in found if _axes_of(i) == self._wanted_axes()]
-        if fitting or found:
-            self.show_item((fitting or found)[-1])
+        fitting, found = newest_surface(self.session), self._finished("surfaces")
+        if fitting is not None or found:
+            self.show_item(fitting or found[-1])
         elif or_empty:
             self._show(None)
 
@@ -279,9 +277,9 @@ class SurfacePanel(QWidget):
             self._stale()
             return
         if tuple(tuple(a.atoms) for a in data.axes) != self._wanted_axes():
-            fitting = [i for i in self._finished("surfaces") if _axes_of(i) == self._wanted_axes()]
-            if fitting:
-                self.show_item(fitting[-1])
+            fitting = newest_surface(self.session)
+            if fitting is not None:
+                self.show_item(fitting)
         self._stale()
 
     def _stale(self) -> None:
@@ -348,14 +346,6 @@ class SurfacePanel(QWidget):
             self.show_item(item)
         elif item.kind == "fits":
             self.points.choose(item.id)
-
-
-def _axes_of(item: Any) -> tuple[tuple[int, ...], ...]:
-    """The dihedrals of a stored surface, from its head."""
-    try:
-        return tuple(tuple(a["atoms"]) for a in peek(item.record)["axes"])
-    except (OSError, ValueError, KeyError, TypeError):
-        return ()
 
 
 PANEL = SurfacePanel

@@ -67,7 +67,8 @@ class TrainingPanel(QWidget):
         scroll.setFrameShape(QScrollArea.Shape.NoFrame)
         scroll.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         scroll.setWidget(self.form)
-        scroll.setMinimumWidth(250)
+        bar = scroll.verticalScrollBar().sizeHint().width()
+        scroll.setMinimumWidth(max(250, self.form.minimumSizeHint().width() + bar + 2))
         head = QHBoxLayout()
         head.setContentsMargins(6, 4, 6, 0)
         head.addWidget(self.title)
@@ -240,10 +241,10 @@ class TrainingPanel(QWidget):
                 details=live.details,
             )
         elif item is None:
-            hint = "Choose data and force field on the left and press Train."
+            hint = "Choose data and method on the left, then press Train."
             if self._items():
                 hint += " Or click a fit below to see how good it is."
-            self.states.empty("Nothing trained on show", hint)
+            self.states.empty("Train a force field", hint)
         elif not item.record.exists():
             self.states.empty(
                 "This training did not come to its end", "Press Train to do it again."

@@ -147,10 +147,9 @@ class TreePanel(QWidget):
         if kind == "fits":
             for info in self.session.catalog:
                 row = QTreeWidgetItem(group, [info.label])
-                row.setText(1, "trainable" if info.trainable else "ready")
-                row.setForeground(1, self.palette().placeholderText())
                 row.setForeground(0, self.palette().placeholderText())
-                row.setToolTip(0, info.about or info.label)
+                use = "can be trained" if info.trainable else "ready to use"
+                row.setToolTip(0, f"{info.label}: {use}\n{info.about}".strip())
                 row.setFlags(Qt.ItemFlag.ItemIsEnabled)
         hint = next(h for k, _t, h in GROUPS if k == kind)
         if not group.childCount() and hint:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import subprocess
 import sys
 import threading
@@ -12,6 +13,7 @@ from types import ModuleType
 import numpy as np
 import pytest
 
+from core.engine.backend import Backend, JobHandle
 from core.engine.client import Engine
 from core.engine.context import PROGRESS_INTERVAL
 from core.engine.errors import EngineError, JobCancelled, JobFailed
@@ -41,7 +43,7 @@ def test_events_come_in_order_and_without_gaps(engine: Engine, jobs: ModuleType)
     assert [p["x"][0] for p in curve] == list(range(5000))
     assert [p["y"][0] for p in curve] == [i * i for i in range(5000)]
     assert [(e.job, e.seq) for e in told] == [(handle.id, e.seq) for e in events]
-    assert all(a.time <= b.time + 1e-3 for a, b in zip(events[1:], events[2:], strict=False))
+    assert all(a.time <= b.time + 1e-3 for a, b in itertools.pairwise(events[1:]))
 
 
 def test_progress_is_thinned_but_first_and_last_are_told(engine: Engine, jobs: ModuleType) -> None:
@@ -53,7 +55,7 @@ def test_progress_is_thinned_but_first_and_last_are_told(engine: Engine, jobs: M
     assert told[0].fraction == 0.0
     assert told[-1].fraction == (size - 1) / size
     assert len(told) <= 3 + spent / PROGRESS_INTERVAL
-    assert all(a.fraction < b.fraction for a, b in zip(told, told[1:], strict=False))
+    assert all(a.fraction < b.fraction for a, b in itertools.pairwise(told))
 
 
 def test_jobs_run_first_come_first_served(engine: Engine, jobs: ModuleType) -> None:
@@ -193,6 +195,13 @@ def test_peak_memory_is_of_the_job(engine: Engine, jobs: ModuleType) -> None:
     with_block = engine.submit(jobs.JobSpec("memory", size=size)).result(LONG).array[0]
     without = engine.submit(jobs.JobSpec("memory", size=0)).result(LONG).array[0]
     assert with_block - without == pytest.approx(size, rel=0.25)
+
+
+def test_the_engine_is_a_backend(engine: Engine, jobs: ModuleType) -> None:
+    handle = engine.submit(jobs.JobSpec("echo"))
+    assert isinstance(engine, Backend)
+    assert isinstance(handle, JobHandle)
+    handle.result(LONG)
 
 
 def test_only_specs_can_be_submitted(engine: Engine) -> None:

@@ -89,7 +89,7 @@ def test_specs_arrive_as_they_left() -> None:
     ],
 )
 def test_what_cannot_travel_is_refused_by_the_sender(payload: dict) -> None:
-    with pytest.raises(EngineError, match="cannot|only dictionaries|too large"):
+    with pytest.raises(EngineError, match=r"cannot|only dictionaries|too large"):
         codec.encode(Event("j", 0, 0.0, "frame", 0.0, payload))
 
 

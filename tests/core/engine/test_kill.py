@@ -14,7 +14,7 @@ import psutil
 import pytest
 
 from core.engine.client import Engine
-from core.engine.errors import JobFailed
+from core.engine.errors import EngineError, JobFailed
 
 LONG = 30.0
 ROOT = Path(__file__).resolve().parents[3]
@@ -27,7 +27,7 @@ def test_killed_worker_fails_its_job_and_the_next_one_runs(
     following = engine.submit(jobs.JobSpec("echo"))
     start = time.monotonic()
     os.kill(pid, signal.SIGKILL)
-    with pytest.raises(JobFailed, match="SIGKILL.*memory"):
+    with pytest.raises(JobFailed, match=r"SIGKILL.*memory"):
         handle.result(LONG)
     assert time.monotonic() - start < 1.0
     assert handle.status == "failed"
@@ -62,8 +62,9 @@ sys.path[:0] = [{root!r}, {here!r}]
 from core.engine.client import Engine
 import engine_jobs
 engine = Engine(workers=3, modules=("engine_jobs",)).start()
-for what in ("busy_torch", "never_lets_go", "has_child"):
-    handle = engine.submit(engine_jobs.JobSpec(what))
+kinds = ("busy_torch", "never_lets_go", "has_child")
+handles = [engine.submit(engine_jobs.JobSpec(what)) for what in kinds]
+for what, handle in zip(kinds, handles):
     for event in handle.events():
         if event.kind == "log":
             print(handle.worker.pid, flush=True)
@@ -98,6 +99,19 @@ def test_close_ends_the_workers(jobs: ModuleType) -> None:
     engine.close()
     assert time.monotonic() - start < 1.0
     assert not _alive(pid)
+
+
+def test_the_catalogue_comes_from_the_next_worker_when_the_first_is_killed() -> None:
+    with Engine() as engine:
+        os.kill(engine._workers[0].pid, signal.SIGKILL)
+        assert isinstance(engine.catalog(LONG), tuple)
+
+
+def test_no_catalogue_from_workers_that_cannot_start() -> None:
+    engine = Engine()
+    engine._line = [sys.executable, "-c", "import sys; sys.exit('no such library: libfoo')"]
+    with engine, pytest.raises(EngineError, match=r"(?s)exit status 1.*libfoo"):
+        engine.catalog(LONG)
 
 
 def test_a_worker_that_cannot_start_says_why(jobs: ModuleType) -> None:

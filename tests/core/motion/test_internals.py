@@ -4,6 +4,7 @@ import torch
 
 from core.bonding import dihedrals
 from core.geometry import measure
+from core.motion.evaluate import Evaluator
 from core.motion.internals import bonded_pairs, build, dihedral
 from core.motion.model import own_hessian, rigid_motions, to_internals
 from tests.core.motion import toys
@@ -47,8 +48,6 @@ def test_hessian_survives_the_way_through_internals():
     m = toys.build("CCO")
     field = toys.Springs(m)
     x = torch.tensor(m.positions)
-    from core.motion.evaluate import Evaluator
-
     h = own_hessian(Evaluator(field), x)
     exact = torch.autograd.functional.hessian(lambda y: field.energy(y[None])[0], x)
     assert (h - exact.reshape(h.shape)).abs().max() < 0.05

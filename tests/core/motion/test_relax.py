@@ -22,7 +22,7 @@ def scan_of(field, molecule, atoms, values, **more):
     return grid, RelaxedScan(field, molecule, grid, **settings).run()
 
 
-@pytest.mark.parametrize("smiles", ["CCO", "CC(=O)NC(C)C(=O)NC"])
+@pytest.mark.parametrize("smiles", ["CCO", "OCC=O"])
 def test_scan_agrees_with_ase_fixinternals_bfgs(smiles):
     from ase.constraints import FixInternals
     from ase.optimize import BFGS
@@ -35,7 +35,7 @@ def test_scan_agrees_with_ase_fixinternals_bfgs(smiles):
     values = np.radians([-150.0, -80.0, -20.0, 40.0, 100.0, 170.0])
     _, scan = scan_of(field, m, [atoms], [values], improve=False, fmax=0.0005)
     assert scan.converged.all()
-    for i in (0, 2, 4):
+    for i in (0, 3):
         start = rotate_dihedral(
             scan.positions[i], atoms, values[i : i + 1], moving_atoms(m, atoms)
         )[0]
@@ -45,9 +45,7 @@ def test_scan_agrees_with_ase_fixinternals_bfgs(smiles):
         other = to_ase(m, field)
         other.set_positions(kicked)
         degrees = np.degrees(values[i]) % 360
-        other.set_constraint(
-            FixInternals(dihedrals_deg=[[degrees, list(atoms)]], epsilon=1e-9)
-        )
+        other.set_constraint(FixInternals(dihedrals_deg=[[degrees, list(atoms)]], epsilon=1e-9))
         BFGS(other, logfile=None).run(fmax=0.0005, steps=500)
         energy = other.get_potential_energy()
         assert scan.energy[i] == pytest.approx(energy, abs=RELAXED_AGAINST_ASE)
@@ -129,13 +127,16 @@ def test_a_failed_point_is_tried_again_from_its_neighbour():
 
 
 def test_neighbours_remove_hysteresis():
-    m = toys.build("CCCC(C)O")
+    m = toys.build("OCCO")
     field = make(FieldRef("mmff94"), m)
     atoms = dihedrals(m)[:1]
     values = np.linspace(-np.pi, np.pi, 24, endpoint=False)
     _, once = scan_of(field, m, atoms, [values], improve=False)
     _, better = scan_of(field, m, atoms, [values], improve=True)
-    assert (better.energy <= once.energy + 1e-4).all()
+    gain = once.energy - better.energy
+    assert gain.min() > -1e-4
+    assert gain.max() > 0.05  # a hydroxyl that the first pass left on the wrong side
+    assert better.evaluations < 2 * once.evaluations
 
 
 def test_grid_neighbours_are_periodic_only_round_a_full_turn():

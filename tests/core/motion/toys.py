@@ -80,13 +80,15 @@ def triangle() -> Molecule:
     )
 
 
-def build(smiles: str) -> Molecule:
-    """A molecule from SMILES with RDKit's geometry (seeded)."""
+def build(smiles: str, *, relaxed: bool = False) -> Molecule:
+    """A molecule from SMILES with RDKit's geometry (seeded), at its MMFF94 minimum if `relaxed`."""
     from rdkit import Chem
     from rdkit.Chem import AllChem
 
     mol = Chem.AddHs(Chem.MolFromSmiles(smiles))
     AllChem.EmbedMolecule(mol, randomSeed=7)
+    if relaxed:
+        AllChem.MMFFOptimizeMolecule(mol, maxIters=2000)
     Chem.Kekulize(mol)
     bonds = list(mol.GetBonds())
     return Molecule(
