@@ -150,7 +150,7 @@ class Docks:
         """Share out the window's size; call it once the window is shown."""
         width, height = self.window.width(), self.window.height()
         columns = [c[0] for c in (self.of("left"), self.of("center"), self.of("right")) if c]
-        shares = {"left": max(210, round(0.16 * width)), "right": max(320, round(0.25 * width))}
+        shares = {"left": max(206, round(0.155 * width)), "right": max(330, round(0.26 * width))}
         shares["center"] = width - shares["left"] - shares["right"]
         self.window.resizeDocks(columns, [shares[d.area] for d in columns], Orientation.Horizontal)
         bottom = self.of("bottom")

@@ -22,6 +22,7 @@ SOURCE = Path(__file__).resolve().parent.parent / "resources" / "examples" / "et
 FOLDER = "ethanol-example"
 NAME = "Ethanol example"
 AXES = ((0, 1, 2, 8), (3, 0, 1, 2))  # C-C-O-H and H-C-C-O, atoms from 0
+LEVEL = "PBE/def2-SVP"  # also the name of the reference surface
 GRID = {"start": -180, "stop": 165, "n": 24}  # degrees
 SETTING = "example"  # project setting: "making" until everything is there
 
@@ -46,7 +47,6 @@ class ExampleMaker(QObject):
         super().__init__(session)
         self.session, self.source = session, source
         self.after: dict[str, Callable[[Any], None]] = {}
-        self.dataset: Any = None
         session.job_event.connect(self._job)
 
     def start(self) -> None:
@@ -60,28 +60,30 @@ class ExampleMaker(QObject):
         data = self.source / "ethanol.extxyz"
         molecule = first_frame(data)
         self.session.show(Geometries(molecule, molecule.positions[None], caption="ethanol"))
-        have = {i.name for k in ("datasets", "surfaces") for i in project.items(k)}
-        if "ethanol" not in have:
+        have = {(i.kind, i.name): i for i in project.items()}
+        if ("datasets", "ethanol") not in have:
             self._import(data, "ethanol", self._data_there)
-        if "PBE/def2-SVP" not in have:
-            self._import(self.source / "surface.extxyz", "reference surface", self._surface_there)
+        grid = have.get(("datasets", "surface"))
+        if ("surfaces", LEVEL) in have:
+            self._all_there(None)
+        elif grid is not None:  # the window was closed between the import and the surface
+            self._surface_there(grid, project.load(grid))
+        else:
+            self._import(self.source / "surface.extxyz", "surface", self._surface_there)
 
-    def _import(self, path: Path, name: str, after: Callable[[Any], None]) -> None:
+    def _import(self, path: Path, name: str, after: Callable[[Any, Any], None]) -> None:
         item = self.session.project.reserve("datasets", name)
         spec = ImportSpec(path=str(path), name=name, units="eV", out=str(item.folder))
         job = self.session.submit(spec, title=f"import {name}")
-        self.after[job] = lambda result: after((item, result))
+        self.after[job] = lambda result: after(item, result.datasets[0])
 
-    def _data_there(self, pair: Any) -> None:
-        item, result = pair
-        geometries = geometries_of(result.datasets[0], source=item.id)
+    def _data_there(self, item: Any, dataset: Any) -> None:
+        geometries = geometries_of(dataset, source=item.id)
         if geometries is not None:
             self.session.show(geometries)
 
-    def _surface_there(self, pair: Any) -> None:
-        item, result = pair
-        dataset = result.datasets[0]
-        surface = self.session.project.reserve("surfaces", "PBE/def2-SVP")
+    def _surface_there(self, item: Any, dataset: Any) -> None:
+        surface = self.session.project.reserve("surfaces", LEVEL)
         start, stop = (math.radians(GRID[k]) for k in ("start", "stop"))
         spec = SurfaceSpec(
             molecule=dataset.molecule,

@@ -1,4 +1,4 @@
-"""The real window on the real engine: from dropping a file to the difference map, and back again."""
+"""The real window on the real engine: from a dropped file to the difference map, and back again."""
 
 from __future__ import annotations
 
@@ -109,9 +109,7 @@ def test_from_import_to_difference_map(open_window, qtbot, tmp_path, example):
         form.fields.tick(label, label in (reference, "MMFF94", "UFF"))
     assert not form.problem()
     click(qtbot, panel.compute)
-    qtbot.waitUntil(
-        lambda: bool(finished(window, "surfaces")) and not panel.job, timeout=60_000
-    )
+    qtbot.waitUntil(lambda: bool(finished(window, "surfaces")) and not panel.job, timeout=60_000)
     record = session.project.load(finished(window, "surfaces")[0])
     assert [layer.label for layer in record.layers] == [reference, "MMFF94", "UFF"]
     assert all(np.isfinite(layer.energy).all() for layer in record.layers)

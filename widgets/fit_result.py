@@ -6,11 +6,12 @@ import math
 
 import numpy as np
 from PySide6.QtCore import Qt
-from PySide6.QtWidgets import QGridLayout, QLabel, QTabWidget, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QGridLayout, QTabWidget, QVBoxLayout, QWidget
 
 from core.analyses.fit import Fit
 from core.units import EnergyUnit
 from widgets.curves import LiveCurve
+from widgets.naming import text_label
 from widgets.parity import ErrorHistogram, ParityPlot
 from widgets.tables import MISSING, Column, Row, Table
 
@@ -43,7 +44,7 @@ class FitResult(QWidget):
         super().__init__(parent)
         self.fit: Fit | None = None
         self.unit: EnergyUnit | None = None
-        self.headline = QLabel(accessibleName="Errors on the test frames")
+        self.headline = text_label("Errors on the test frames")
         self.headline.setTextFormat(Qt.TextFormat.RichText)
         self.headline.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
         self.headline.setWordWrap(True)

@@ -12,7 +12,6 @@ from PySide6.QtWidgets import (
     QCheckBox,
     QComboBox,
     QGridLayout,
-    QHBoxLayout,
     QLabel,
     QLineEdit,
     QSizePolicy,
@@ -21,6 +20,7 @@ from PySide6.QtWidgets import (
 )
 
 from core.forcefields.info import Parameter
+from widgets.naming import text_label, tool_button
 
 Value = bool | int | float | str
 
@@ -88,7 +88,7 @@ class NumberBox(QAbstractSpinBox):
         """Show a number."""
         self.lineEdit().setText(show_number(value, self.kind))
 
-    def validate(self, text: str, pos: int) -> object:
+    def validate(self, text: str, pos: int) -> tuple[QValidator.State, str, int]:
         """Let everything be typed; `problem` judges."""
         return QValidator.State.Acceptable, text, pos
 
@@ -153,8 +153,9 @@ class Form(QWidget):
     def set_parameters(self, parameters: Sequence[Parameter]) -> None:
         """Build the rows anew, at their defaults."""
         while (item := self._grid.takeAt(0)) is not None:
-            if item.widget() is not None:
-                item.widget().deleteLater()
+            old = item.widget()
+            if old is not None:
+                old.deleteLater()
         self._parameters = {p.name: p for p in parameters}
         self.editors, self.problem_labels, self._resets = {}, {}, {}
         self._building = True
@@ -169,15 +170,16 @@ class Form(QWidget):
         limits = range_text(p.low, p.high, p.kind)
         tip = p.help + (f"\nRange: {limits}." if limits else "")
         tip += f"\nDefault: {self._show(p, p.default)}" + (f" {p.unit}" if p.unit else "")
-        label = QLabel(p.label, toolTip=tip)
+        label = QLabel(p.label)
+        label.setToolTip(tip)
         label.setBuddy(editor)
         editor.setToolTip(tip)
         editor.setAccessibleName(p.label + (f" in {p.unit}" if p.unit else ""))
         editor.setAccessibleDescription(p.help)
-        reset = QToolButton(text="↺", autoRaise=True, toolTip="Back to the default")
-        reset.setAccessibleName(f"Reset {p.label}")
+        reset = tool_button("↺", "Back to the default", name=f"Reset {p.label}")
         reset.clicked.connect(lambda _=False, p=p: self._put(p, p.default))
-        problem = QLabel(wordWrap=True, visible=False)
+        problem = text_label(f"What is wrong with {p.label}", wrap=True)
+        problem.hide()
         problem.setForegroundRole(self.palette().ColorRole.BrightText)
         self.editors[p.name], self._resets[p.name] = editor, reset
         self.problem_labels[p.name] = problem
@@ -275,15 +277,3 @@ class Form(QWidget):
         """Everything back to its default."""
         for p in self._parameters.values():
             self._put(p, p.default)
-
-
-def labelled(text: str, widget: QWidget, tip: str = "") -> QHBoxLayout:
-    """A label and its widget in a row, joined for screen readers."""
-    label = QLabel(text, toolTip=tip)
-    label.setBuddy(widget)
-    widget.setToolTip(tip)
-    widget.setAccessibleName(text)
-    row = QHBoxLayout()
-    row.addWidget(label)
-    row.addWidget(widget, 1)
-    return row

@@ -6,8 +6,8 @@ import time
 from pathlib import Path
 
 import numpy as np
-from PySide6.QtCore import QEvent, QPointF, QRectF, QSize, Qt, QTimer, Signal
-from PySide6.QtGui import QColor, QFontMetricsF, QImage, QPainter
+from PySide6.QtCore import QPointF, QRectF, QSize, Qt, QTimer, Signal
+from PySide6.QtGui import QCloseEvent, QColor, QFontMetricsF, QImage, QPainter, QShowEvent
 from PySide6.QtWidgets import QWidget
 
 from core.bonding import connectivity
@@ -246,9 +246,11 @@ class MoleculeCanvas(QWidget):
             texts = [ink.atom_name(symbols, a) for a in range(len(symbols))]
             ink.draw_labels(painter, screen, shown, texts, style)
         if len(self.picks) > 1:
+            which = [k for k, atoms in enumerate(self.axes) if atoms == self.picks]
             ink.draw_measurement(
-                painter, screen, self.positions, self.picks, style.pick, style, taken
-            )
+                painter, screen, self.positions, self.picks, style.pick, style, taken,
+                prefix=f"axis {which[0] + 1}: " if which else "",
+            )  # fmt: skip
         marked = []
         for k, atoms in enumerate(self.axes):
             if atoms is not None and max(atoms) < len(symbols) and atoms != self.picks:
@@ -302,7 +304,7 @@ class MoleculeCanvas(QWidget):
 
     def save_png(self, path: str | Path, *, scale: float = 3.0) -> None:
         """Save the scene. Raises OSError where the file cannot be written."""
-        if not self.image(scale).save(str(path), "PNG"):
+        if not self.image(scale).save(str(path), b"PNG"):
             raise OSError(f"{path} cannot be written")
 
     def _describe(self) -> None:
@@ -328,10 +330,10 @@ class MoleculeCanvas(QWidget):
             self._scene.close()
             self._scene = None
 
-    def closeEvent(self, event: QEvent) -> None:
+    def closeEvent(self, event: QCloseEvent) -> None:
         self.release()
         super().closeEvent(event)
 
-    def showEvent(self, event: QEvent) -> None:
+    def showEvent(self, event: QShowEvent) -> None:
         self._closed = False
         super().showEvent(event)

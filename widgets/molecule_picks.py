@@ -6,13 +6,21 @@ import re
 from collections.abc import Sequence
 
 import numpy as np
-from PySide6.QtCore import Signal
+from PySide6.QtCore import Qt, Signal
 from PySide6.QtGui import QUndoCommand
-from PySide6.QtWidgets import QGridLayout, QHBoxLayout, QLabel, QLineEdit, QPushButton, QWidget
+from PySide6.QtWidgets import (
+    QHBoxLayout,
+    QLineEdit,
+    QPushButton,
+    QSizePolicy,
+    QVBoxLayout,
+    QWidget,
+)
 
 from core.bonding import BondingError, dihedrals, neighbours, why_not_dihedral
 from core.molecule import Molecule
 from widgets.molecule_measure import KINDS, atoms_name, value_text
+from widgets.naming import named, push_button, text_label
 from widgets.session import Session
 
 INVITATION = "Click atoms to measure. Click a bond to make its dihedral an axis of the surface."
@@ -87,10 +95,10 @@ class PickStrip(QWidget):
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._count = 0
-        self.edit = QLineEdit(placeholderText="atoms: 1 2 3 9", accessibleName="Picked atoms")
+        self.edit = named(QLineEdit(placeholderText="atoms: 1 2 3 9"), "Picked atoms")
         self.edit.setToolTip("Type 2, 3 or 4 atom numbers and press Enter to measure them")
         self.edit.setFixedWidth(self.edit.fontMetrics().horizontalAdvance("10 12 13 19 000") + 12)
-        self.value = QLabel(accessibleName="Measured value")
+        self.value = text_label("Measured value")
         self.axis = tuple(self._button(f"Axis {k}", f"Use this dihedral as axis {k} of the surface "
                                        f"(Alt+{k})", f"Alt+{k}") for k in (1, 2))  # fmt: skip
         for k, button in enumerate(self.axis):
@@ -100,26 +108,35 @@ class PickStrip(QWidget):
         self.pin.clicked.connect(self.pin_requested)
         self.clear.clicked.connect(self.clear_requested)
         self.edit.returnPressed.connect(self._entered)
-        self.message = QLabel(INVITATION, wordWrap=True, accessibleName="About the picked atoms")
-        buttons = QHBoxLayout()
-        buttons.setSpacing(2)
-        for b in (*self.axis, self.pin, self.clear):
-            buttons.addWidget(b)
-        grid = QGridLayout(self)
-        grid.setContentsMargins(6, 2, 6, 2)
-        grid.setVerticalSpacing(1)
-        grid.addWidget(self.edit, 0, 0)
-        grid.addWidget(self.value, 0, 1)
-        grid.addLayout(buttons, 0, 2)
-        grid.addWidget(self.message, 1, 0, 1, 3)
-        grid.setColumnStretch(1, 1)
+        self.message = text_label("About the picked atoms", INVITATION, wrap=True)
+        # two lines are kept free, so that the picture does not jump while atoms are picked
+        self.message.setFixedHeight(2 * self.message.fontMetrics().lineSpacing() + 2)
+        self.message.setAlignment(Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignTop)
+        self.message.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
+        first, second = QHBoxLayout(), QHBoxLayout()
+        first.addWidget(self.edit)
+        first.addWidget(self.value, 1)
+        first.addWidget(self.pin)
+        first.addWidget(self.clear)
+        second.addWidget(self.message, 1)
+        second.addWidget(self.axis[0])
+        second.addWidget(self.axis[1])
+        box = QVBoxLayout(self)
+        box.setContentsMargins(6, 2, 6, 0)
+        box.setSpacing(1)
+        box.addLayout(first)
+        box.addLayout(second)
         self.show_picks(None, np.zeros((0, 3)), ())
 
     def _button(self, text: str, tip: str, key: str = "") -> QPushButton:
-        button = QPushButton(text, toolTip=tip, accessibleName=tip.split(" (")[0], flat=True)
+        button = push_button(text, tip, name=tip.split(" (")[0])
+        button.setFlat(True)
         button.setStyleSheet("QPushButton { padding: 2px 6px; }")
         if key:
             button.setShortcut(key)
+        policy = button.sizePolicy()
+        policy.setRetainSizeWhenHidden(True)
+        button.setSizePolicy(policy)
         return button
 
     def show_picks(

@@ -110,7 +110,8 @@ class Scene:
         if tuple(self._window.GetSize()) != (width, height):
             self._window.SetSize(width, height)
         self._window.Render()
-        self._window.GetRGBACharPixelData(0, 0, width - 1, height - 1, 0, self._pixels)
+        window: Any = self._window  # VTK's type hints do not know this form
+        window.GetRGBACharPixelData(0, 0, width - 1, height - 1, 0, self._pixels)
         rgba = vtk_to_numpy(self._pixels).reshape(height, width, 4)[::-1]
         rgba = np.ascontiguousarray(rgba)
         picture = QImage(rgba.data, width, height, 4 * width, QImage.Format.Format_RGBX8888)

@@ -126,7 +126,7 @@ class MoleculeView(MoleculeCanvas):
             super().keyPressEvent(event)
 
     def _key_pressed(self, event: QKeyEvent) -> bool:
-        key, mods = event.key(), event.modifiers()
+        key, mods = Qt.Key(event.key()), event.modifiers()
         arrows = {
             Qt.Key.Key_Left: (-1, 0),
             Qt.Key.Key_Right: (1, 0),

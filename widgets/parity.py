@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pyqtgraph as pg
 from PySide6.QtGui import QColor
-from PySide6.QtWidgets import QLabel, QSizePolicy, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QSizePolicy, QVBoxLayout, QWidget
 
+from widgets.naming import text_label
 from widgets.palette import color_of, inks
 from widgets.plot_tools import PlotMenu, PlotWidget, Table
 
@@ -23,7 +24,7 @@ class _Plot(QWidget):
         self.plot = PlotWidget()
         self.plot.setAccessibleName(name)
         self.plot.plotItem.showGrid(x=True, y=True, alpha=0.15)
-        self.caption = QLabel(accessibleName=f"Caption of {name}")
+        self.caption = text_label(f"Caption of {name}")
         self.caption.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Minimum)
         self.caption.setContentsMargins(6, 2, 2, 0)
         box = QVBoxLayout(self)

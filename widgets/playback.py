@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from PySide6.QtCore import QEvent, QPointF, QSize, Qt, QTimer, Signal
 from PySide6.QtGui import QColor, QIcon, QPainter, QPixmap, QPolygonF
-from PySide6.QtWidgets import QHBoxLayout, QLabel, QSlider, QSpinBox, QToolButton, QWidget
+from PySide6.QtWidgets import QHBoxLayout, QSlider, QSpinBox, QToolButton, QWidget
+
+from widgets.naming import named, tool_button
 
 FPS = 15
+SPEEDS = (2, 5, 10, 15, 30, 60)  # frames per second
 ICON = 16
 #: Shapes on a 16 x 16 grid. The platform's own media icons stay black on a dark theme.
 SHAPES = {
@@ -49,34 +52,29 @@ class Playback(QWidget):
         self.previous.clicked.connect(lambda: self.step(-1))
         self.next.clicked.connect(lambda: self.step(1))
         self.play.clicked.connect(self.toggle)
-        self.slider = QSlider(Qt.Orientation.Horizontal, accessibleName="Frame slider")
+        self.slider = named(QSlider(Qt.Orientation.Horizontal), "Frame slider")
         self.slider.setToolTip("Frame. Arrows step, Page Up and Down jump")
         self.slider.setMinimumWidth(60)
         self.slider.valueChanged.connect(self.frame_requested)
-        self.spin = QSpinBox(accessibleName="Frame number", keyboardTracking=False)
+        self.spin = named(QSpinBox(), "Frame number")
+        self.spin.setKeyboardTracking(False)
         self.spin.setToolTip("Frame number, from 1")
         self.spin.setAlignment(Qt.AlignmentFlag.AlignRight)
         self.spin.valueChanged.connect(lambda v: self.frame_requested.emit(v - 1))
-        self.total = QLabel("of 0")
-        self.fps = QSpinBox(accessibleName="Frames per second")
-        self.fps.setRange(1, 60)
-        self.fps.setValue(FPS)
-        self.fps.setSuffix(" fps")
-        self.fps.setToolTip("Speed of playback, frames per second")
-        self.fps.valueChanged.connect(self._set_speed)
-        self.loop = QToolButton(checkable=True, checked=True, text="↻", autoRaise=True)
+        self.loop = tool_button("↻", check=True)
+        self.loop.setChecked(True)
         self.loop.setToolTip("Begin again at the end")
         self.loop.setAccessibleName("Loop")
         row = QHBoxLayout(self)
         row.setContentsMargins(4, 0, 4, 4)
         row.setSpacing(2)
-        for w in (self.previous, self.play, self.next):
-            row.addWidget(w)
+        for button in (self.previous, self.play, self.next):
+            row.addWidget(button)
         row.addWidget(self.slider, 1)
-        for w in (self.spin, self.total, self.fps, self.loop):
-            row.addWidget(w)
+        row.addWidget(self.spin)
+        row.addWidget(self.loop)
         self._draw_icons()
-        self._set_speed(FPS)
+        self.set_fps(FPS)
         self.set_count(0)
 
     def _button(self, name: str, key: str) -> QToolButton:
@@ -114,7 +112,7 @@ class Playback(QWidget):
         self.spin.setRange(min(1, count), count)
         for w in (self.slider, self.spin):
             w.blockSignals(False)
-        self.total.setText(f"of {count}")
+        self.spin.setSuffix(f" / {count}")
         self.setEnabled(count > 1)
         if count <= 1:
             self.pause()
@@ -157,7 +155,9 @@ class Playback(QWidget):
         else:
             self.step(1)
 
-    def _set_speed(self, fps: int) -> None:
+    def set_fps(self, fps: int) -> None:
+        """Speed, frames per second."""
+        self.fps = fps
         self._timer.setInterval(round(1000 / fps))
 
     def _show_state(self) -> None:

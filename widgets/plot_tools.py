@@ -60,9 +60,11 @@ def save_picture(widget: QWidget, path: str | Path) -> None:
     painter = QPainter()
     if not painter.begin(device):
         raise OSError(f"{path} cannot be written")
-    painter.scale(scale, scale)
-    _draw(widget, painter)
-    painter.end()
+    try:
+        painter.scale(scale, scale)
+        _draw(widget, painter)
+    finally:
+        painter.end()
 
 
 def picture(widget: QWidget, *, scale: float = 1.0) -> QImage:
@@ -70,9 +72,11 @@ def picture(widget: QWidget, *, scale: float = 1.0) -> QImage:
     image = QImage(widget.size() * scale, QImage.Format.Format_ARGB32)
     image.fill(Qt.GlobalColor.transparent)
     painter = QPainter(image)
-    painter.scale(scale, scale)
-    _draw(widget, painter)
-    painter.end()
+    try:
+        painter.scale(scale, scale)
+        _draw(widget, painter)
+    finally:
+        painter.end()  # a device must never go while it is painted on
     return image
 
 
@@ -87,7 +91,7 @@ def _draw(widget: QWidget, painter: QPainter) -> None:
     for item in dots:
         item.setExportMode(True, {"resolutionScale": 1.0, "antialias": True})
     try:
-        widget.render(painter, QPoint(0, 0))
+        QWidget.render(widget, painter, QPoint(0, 0))  # a view has another `render` of its own
     finally:
         for item in dots:
             item.setExportMode(False)

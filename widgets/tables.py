@@ -12,6 +12,7 @@ from typing import Any
 from PySide6.QtCore import (
     QAbstractTableModel,
     QModelIndex,
+    QPersistentModelIndex,
     QPoint,
     QSortFilterProxyModel,
     Qt,
@@ -31,10 +32,13 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
+from widgets.naming import named, tool_button
+
 MISSING = "–"
 ARROWS = {False: " ▴", True: " ▾"}  # descending or not
 WIDEST = 320  # pixels of one column
 Role = Qt.ItemDataRole
+Index = QModelIndex | QPersistentModelIndex
 SORT_ROLE = Role.UserRole + 1
 
 
@@ -102,13 +106,13 @@ class _Model(QAbstractTableModel):
         self.columns, self.rows = tuple(columns), tuple(rows)
         self.endResetModel()
 
-    def rowCount(self, parent: QModelIndex | None = None) -> int:
+    def rowCount(self, parent: Index | None = None) -> int:
         return 0 if parent is not None and parent.isValid() else len(self.rows)
 
-    def columnCount(self, parent: QModelIndex | None = None) -> int:
+    def columnCount(self, parent: Index | None = None) -> int:
         return 0 if parent is not None and parent.isValid() else len(self.columns)
 
-    def data(self, index: QModelIndex, role: int = Role.DisplayRole) -> Any:
+    def data(self, index: Index, role: int = Role.DisplayRole) -> Any:
         row, column = self.rows[index.row()], self.columns[index.column()]
         value = row.values[index.column()]
         if role == Role.DisplayRole:
@@ -149,7 +153,7 @@ class _Sorted(QSortFilterProxyModel):
         self.setFilterCaseSensitivity(Qt.CaseSensitivity.CaseInsensitive)
         self.setFilterKeyColumn(-1)
 
-    def lessThan(self, left: QModelIndex, right: QModelIndex) -> bool:
+    def lessThan(self, left: Index, right: Index) -> bool:
         a, b = left.data(SORT_ROLE), right.data(SORT_ROLE)
         missing = [v is None or (isinstance(v, float) and math.isnan(v)) for v in (a, b)]
         if any(missing):
@@ -172,7 +176,7 @@ class Table(QWidget):
         self.model = _Model(self)
         self.sorted = _Sorted(self)
         self.sorted.setSourceModel(self.model)
-        self.view = QTableView(accessibleName=name)
+        self.view = named(QTableView(), name)
         self.view.setModel(self.sorted)
         self.view.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
         self.view.setSelectionMode(QAbstractItemView.SelectionMode.SingleSelection)
@@ -195,8 +199,7 @@ class Table(QWidget):
         self.filter.setAccessibleName(f"Filter {name}")
         self.filter.textChanged.connect(self.sorted.setFilterFixedString)
         self.filter.setVisible(filter_box)
-        copy = QToolButton(text="Copy", toolTip="Copy the whole table", autoRaise=True)
-        copy.setAccessibleName(f"Copy {name}")
+        copy = tool_button("Copy", "Copy the whole table", name=f"Copy {name}")
         copy.setPopupMode(QToolButton.ToolButtonPopupMode.InstantPopup)
         copy.setMenu(self.menu())
         copy.setVisible(filter_box)

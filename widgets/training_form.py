@@ -9,9 +9,7 @@ from PySide6.QtCore import Qt, QTimer, Signal
 from PySide6.QtWidgets import (
     QFormLayout,
     QGroupBox,
-    QLabel,
     QLineEdit,
-    QPushButton,
     QSizePolicy,
     QVBoxLayout,
     QWidget,
@@ -24,6 +22,7 @@ from core.forcefields.info import Info
 from widgets.fit_result import bytes_text, seconds_text
 from widgets.forms import Choice, Form, NumberBox
 from widgets.loading import load_item
+from widgets.naming import named, push_button, text_label
 from widgets.session import Session
 
 WAIT_MS = 350  # after the last keystroke, before the cost is asked for
@@ -62,7 +61,7 @@ class TrainingForm(QWidget):
     # -- building -----------------------------------------------------------------------------
     def _build(self) -> None:
         self.data = Choice()
-        self.found = QLabel(wordWrap=True, accessibleName="What the data set holds")
+        self.found = text_label("What the data set holds", wrap=True)
         self.n_train = self._count(200, "Frames to train on", low=1)
         self.n_valid = self._count(100, "Frames to choose settings on (for example σ)")
         self.n_test = self._count(0, "Frames to measure errors on; 0 = all that are left, "
@@ -73,17 +72,18 @@ class TrainingForm(QWidget):
             self.method.addItem(key)
             self.method.setItemData(k, tip, Qt.ItemDataRole.ToolTipRole)
         self.field = Choice()
-        self.about = QLabel(wordWrap=True, openExternalLinks=True)
+        self.about = text_label("About the force field", wrap=True)
+        self.about.setOpenExternalLinks(True)
         self.form = Form()
-        self.name = QLineEdit(accessibleName="Name of the new force field")
+        self.name = named(QLineEdit(), "Name of the new force field")
         self.device = Choice()
         for combo in (self.data, self.field, self.device):  # long names must not widen the form
             combo.setSizeAdjustPolicy(Choice.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
             combo.setMinimumContentsLength(12)
-        self.problem = QLabel(wordWrap=True, accessibleName="What must be corrected")
+        self.problem = text_label("What must be corrected", wrap=True)
         self.problem.setForegroundRole(self.palette().ColorRole.BrightText)
-        self.cost = QLabel(wordWrap=True, accessibleName="Cost of this training")
-        self.train = QPushButton("Train", toolTip="Start training (Ctrl+Return)")
+        self.cost = text_label("Cost of this training", wrap=True)
+        self.train = push_button("Train", "Start training (Ctrl+Return)")
         self.train.setShortcut("Ctrl+Return")
 
         data = self._group("Data", (("Data set", self.data, "Frames with energies and forces"),
@@ -97,9 +97,11 @@ class TrainingForm(QWidget):
         ))  # fmt: skip
         field = self._group("Force field", (("Method", self.field, "What is trained"),
                                             ("", self.about, "")))  # fmt: skip
-        field.layout().addRow(self.form)
-        field.layout().addRow("Device", self.device)
-        field.layout().addRow("Name", self.name)
+        rows = field.layout()
+        assert isinstance(rows, QFormLayout)
+        rows.addRow(self.form)
+        rows.addRow("Device", self.device)
+        rows.addRow("Name", self.name)
         self.device.setToolTip("Where it is computed; never changed silently")
         self.device.setAccessibleName("Device")
         self.name.setToolTip("What the new force field is called in plots and tables")
@@ -311,6 +313,7 @@ class TrainingForm(QWidget):
             self.session.cancel(self._estimating)
         try:
             self._estimating = self.session.submit(spec, title="Estimating the cost")
+            self.cost.setText("Estimating the cost …")
         except RuntimeError:
             self._estimating = ""  # no engine yet: the catalogue's arrival asks again
 
@@ -323,11 +326,13 @@ class TrainingForm(QWidget):
         if not job or job != self._estimating or event.kind not in ("done", "failed", "cancelled"):
             return
         self._estimating = ""
+        self.cost.setText("")
         if event.kind == "done" and isinstance(event.payload.get("result"), Estimate):
             self._show_cost(event.payload["result"])
 
     def _show_cost(self, e: Estimate) -> None:
         self._refusal = e.problem
+        self.cost.setText("")
         if e.seconds > 0 or e.bytes > 0:
             memory = f", {bytes_text(e.bytes)} of memory" if e.bytes > 0 else ""
             self.cost.setText(f"About {seconds_text(e.seconds)}{memory}")

@@ -96,6 +96,8 @@ def run(spec: DynamicsSpec, context: Context) -> Trajectory:
     from core.motion.trajectory import Run, check
 
     check(spec)
+    if spec.out:  # found out now rather than after the work
+        context.path(spec.out).mkdir(parents=True, exist_ok=True)
     field = make(spec.field, spec.molecule, device=spec.device)
     trajectory = Run(spec, field, context).go()
     if spec.out:

@@ -97,6 +97,8 @@ def run(spec: SurfaceSpec, context: Context) -> Surface:
     from core import storage
     from core.motion.layers import compute
 
+    if spec.out:  # found out now rather than after the work
+        context.path(spec.out).mkdir(parents=True, exist_ok=True)
     layers = compute(spec, context)
     name = spec.name or f"{spec.molecule.name or spec.molecule.formula} surface"
     surface = Surface(name, spec.molecule, spec.axes, spec.relax, layers)

@@ -31,6 +31,7 @@ ATOM_GFN2 = {
 STRETCH = {6: 32.0, 7: 42.0, 8: 46.0}
 MAX_VARIATION = 0.05  # of a total energy; one broken bond of H2 is 15 %, of ethanol 0.1 %
 MIN_SPREAD = 0.008  # Å; in scans of relaxed geometries bonds hardly move
+NOBLE = (2, 10, 18, 36, 54, 86, 118)
 MAX_SAMPLE = 1500  # frames that the neighbour search looks at
 MAX_SITES = 40  # atoms that it looks at
 MAX_PAIRS = 300
@@ -75,10 +76,10 @@ def atom_ratio(block: Block, table: dict[int, float]) -> float:
 def nearest(block: Block, *, frames: int = 20) -> float:
     """Median over atoms and frames of the shortest distance / sum of covalent radii; 1 in Å.
 
-    NaN for single atoms.
+    NaN for single atoms and noble gases, which have no bonds.
     """
     n = len(block.numbers)
-    if n < 2:
+    if n < 2 or np.isin(block.numbers, NOBLE).any():
         return float("nan")
     step = max(1, len(block.positions) // frames)
     radii = COVALENT_RADII[block.numbers]

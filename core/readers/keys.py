@@ -68,7 +68,7 @@ def energy_key(keys: Iterable[str]) -> tuple[str, str]:
 def force_key(keys: Iterable[str], energy: str) -> tuple[str, bool, str]:
     """(key or "", whether it is a gradient, remark). Forces of another level are left out."""
     keys = list(keys)
-    exact = _exact(keys, FORCE_KEYS)
+    exact = _exact(keys, FORCE_KEYS) or _exact(keys, GRADIENT_KEYS)
     if not exact:
         candidates = [
             k for k in keys if re.search(r"(?:^|_)(?:forces?|grad(?:ient)?s?)(?:_|$)", k.lower())
@@ -83,8 +83,6 @@ def force_key(keys: Iterable[str], energy: str) -> tuple[str, bool, str]:
                 f"{candidates[0]!r} is left out: it is not of the level of the energies "
                 f"({energy or 'not decided'}). Name both keys to take it",
             )
-    if not exact:
-        exact = _exact(keys, GRADIENT_KEYS)
     if not exact:
         return "", False, ""
     gradient = "grad" in exact.lower()

@@ -134,7 +134,7 @@ def _length(raw: Raw, chosen: str) -> tuple[str, str, str]:
             f"{claimed}: {raw.stated.why}",
             f"lengths: {raw.stated.why}: {claimed}, but the bond lengths are those of {shown_unit}",
         )
-    if claimed or not ratios:
+    if not ratios or (claimed and raw.stated.binding):
         return claimed or "Å", f"{claimed or 'Å'} {raw.stated.why or 'assumed'}", ""
     return (
         "Å",

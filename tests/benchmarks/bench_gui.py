@@ -64,9 +64,11 @@ def stall(n_train: int = N_TRAIN) -> dict[str, float]:
         session = window.session
         ended: dict[str, str] = {}
         session.job_event.connect(
-            lambda job, event: ended.__setitem__(job, event.kind)
-            if event.kind in ("done", "failed", "cancelled")
-            else None
+            lambda job, event: (
+                ended.__setitem__(job, event.kind)
+                if event.kind in ("done", "failed", "cancelled")
+                else None
+            )
         )
         wait(lambda: len(ended) >= 3, 120, "making the example")
         data = next(i for i in session.project.items("datasets") if i.name == "ethanol")

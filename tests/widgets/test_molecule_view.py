@@ -1,42 +1,23 @@
-"""The molecule view: what is drawn, projected and picked is the same molecule."""
+"""The molecule view: the picture, picking, mouse and keyboard."""
 
 from __future__ import annotations
 
-import dataclasses
 import math
 
 import numpy as np
 import pytest
 from PySide6.QtCore import QPoint, QPointF, Qt
-from PySide6.QtGui import QColor, QImage, QWheelEvent
+from PySide6.QtGui import QColor, QWheelEvent
 from PySide6.QtWidgets import QApplication
 
-from core.geometry import measure, rotate_dihedral
+from core.geometry import measure
 from core.molecule import Molecule
-from core.units import ENERGY_UNITS
-from tests.molecules import ETHANOL, HYDROXYL, METHYL
-from tests.tolerances import SUPERPOSED
-from widgets.molecule_camera import Camera, pick_atom, pick_bond, superpose
-from widgets.molecule_picks import dihedral_of_bond, parse_atoms
-from widgets.molecule_scene import atom_radii
+from tests.molecules import ETHANOL, HYDROXYL
+from tests.widgets.turning import LEFT, SIZE, at, click, frames, make_panel, pixels
 from widgets.panels.molecule import MoleculePanel
 from widgets.session import Geometries, Session
 
-LEFT, RIGHT, MIDDLE = (
-    Qt.MouseButton.LeftButton,
-    Qt.MouseButton.RightButton,
-    Qt.MouseButton.MiddleButton,
-)
-SIZE = (420, 520)
-
-
-def frames() -> np.ndarray:
-    """The hydroxyl turned in 30° steps."""
-    from core.bonding import moving_atoms
-
-    angles = np.radians(np.arange(-150.0, 181.0, 30.0))
-    start = np.repeat(ETHANOL.positions[None], len(angles), axis=0)
-    return rotate_dihedral(start, HYDROXYL, angles, moving_atoms(ETHANOL, HYDROXYL))
+RIGHT, MIDDLE = Qt.MouseButton.RightButton, Qt.MouseButton.MiddleButton
 
 
 @pytest.fixture
@@ -45,124 +26,10 @@ def session(qtbot) -> Session:
 
 
 @pytest.fixture
-def panel(qtbot, session) -> MoleculePanel:
-    made = MoleculePanel(session)
-    qtbot.addWidget(made)
-    made.resize(*SIZE)
-    made.show()
-    qtbot.waitExposed(made)
-    r = frames()
-    energies = 0.05 * (1 - np.cos(3 * np.radians(np.arange(-150.0, 181.0, 30.0)))) - 4000.0
-    session.show(Geometries(ETHANOL, r, energies, "turning hydroxyl"))
-    QApplication.processEvents()
+def panel(qtbot, session):
+    made = make_panel(qtbot, session)
     yield made
     made.release()
-
-
-def at(panel, atom: int) -> QPoint:
-    x, y = panel.view.projected()[0][atom]
-    return QPoint(round(x), round(y))
-
-
-def between(panel, i: int, j: int) -> QPoint:
-    """The middle of what is seen of a bond, between the two spheres."""
-    screen, _, radii = panel.view.projected()
-    a, b = screen[i], screen[j]
-    u = (b - a) / np.linalg.norm(b - a)
-    middle = 0.5 * (a + u * radii[i] + b - u * radii[j])
-    return QPoint(*(round(v) for v in middle))
-
-
-def click(qtbot, panel, where: QPoint, button=LEFT, modifier=Qt.KeyboardModifier.NoModifier):
-    qtbot.mouseClick(panel.view, button, modifier, where)
-
-
-def pixels(image: QImage) -> np.ndarray:
-    image = image.convertToFormat(QImage.Format.Format_RGBX8888)
-    flat = np.frombuffer(image.constBits(), dtype=np.uint8)
-    return flat.reshape(image.height(), image.width(), 4)[..., :3].astype(int)
-
-
-# -- geometry of the camera -------------------------------------------------------------------
-def test_rays_go_through_what_is_projected_there():
-    camera = Camera()
-    camera.fit(ETHANOL.positions, atom_radii(ETHANOL.numbers))
-    camera.rotate(0.7, -0.4)
-    camera.pan(13, -8, 400, 300)
-    camera.magnify(1.7)
-    screen, depth, _ = camera.project(ETHANOL.positions, 400, 300)
-    for (x, y), d, r in zip(screen, depth, ETHANOL.positions, strict=True):
-        origin, direction = camera.ray(x, y, 400, 300)
-        along = (r - origin) @ direction
-        assert np.linalg.norm(r - origin - along * direction) < 1e-9
-        assert along * (direction @ -camera.rotation[2]) == pytest.approx(d)
-
-
-@pytest.mark.parametrize("size", [(400, 300), (200, 500), (90, 90)])
-def test_the_whole_molecule_fits_in_any_window(size):
-    camera, radii = Camera(), atom_radii(ETHANOL.numbers)
-    camera.fit(ETHANOL.positions, radii)
-    screen, _, scale = camera.project(ETHANOL.positions, *size)
-    r = (radii * scale)[:, None]
-    assert (screen - r >= -1).all()
-    assert (screen + r <= np.array(size) + 1).all()
-    spread = (screen + r).max(0) - (screen - r).min(0)
-    assert (spread / np.array(size)).max() > 0.6, "and it is not lost in it"
-
-
-def test_turning_many_times_keeps_a_rotation():
-    camera = Camera()
-    for _ in range(3000):
-        camera.rotate(0.031, 0.017)
-        camera.roll(0.01)
-    assert np.abs(camera.rotation @ camera.rotation.T - np.eye(3)).max() < 1e-12
-    assert np.linalg.det(camera.rotation) == pytest.approx(1.0)
-
-
-def test_the_nearest_of_two_atoms_in_line_is_picked():
-    positions = np.array([[0.0, 0, 0], [0, 0, 3.0]])
-    atom, distance = pick_atom(
-        np.array([0, 0, 10.0]), np.array([0, 0, -1.0]), positions, np.ones(2)
-    )
-    assert (atom, distance) == (1, pytest.approx(6.0))
-    assert pick_atom(np.array([5.0, 0, 10]), np.array([0, 0, -1.0]), positions, np.ones(2))[0] == -1
-
-
-def test_a_bond_is_picked_within_its_radius_only():
-    positions = np.array([[-1.0, 0, 0], [1.0, 0, 0]])
-    bonds = np.array([[0, 1]])
-    down = np.array([0, 0, -1.0])
-    assert pick_bond(np.array([0.3, 0.1, 5]), down, positions, bonds, 0.15)[0] == 0
-    assert pick_bond(np.array([0.3, 0.2, 5]), down, positions, bonds, 0.15)[0] == -1
-    assert pick_bond(np.array([1.3, 0.0, 5]), down, positions, bonds, 0.15)[0] == -1
-
-
-def test_superposing_changes_no_internal_coordinate_and_finds_the_way_back():
-    rng = np.random.default_rng(3)
-    q, _ = np.linalg.qr(rng.normal(size=(3, 3)))
-    q *= np.sign(np.linalg.det(q))
-    moved = ETHANOL.positions @ q.T + [3.0, -2.0, 7.0]
-    back = superpose(moved, ETHANOL.positions, np.ones(9))
-    assert np.abs(back - ETHANOL.positions).max() < SUPERPOSED
-    mirrored = superpose(ETHANOL.positions * [1, 1, -1], ETHANOL.positions, np.ones(9))
-    a, b = (measure(x, METHYL) for x in (mirrored, ETHANOL.positions * [1, 1, -1]))
-    assert a == pytest.approx(b), "a mirror image is not folded back by a reflection"
-
-
-def test_atoms_are_parsed_as_chemists_write_them():
-    assert parse_atoms("1 2 3 9", 9) == (0, 1, 2, 8)
-    assert parse_atoms("C1-C2, O3–H9", 9) == (0, 1, 2, 8)
-    for text in ("1 2 12", "1 x", "1 1", "1 2 3 4 5", "0 1"):
-        with pytest.raises(ValueError, match=r"atom|stands|there"):
-            parse_atoms(text, 9)
-
-
-def test_best_dihedral_of_a_bond_or_the_reason_why_there_is_none():
-    assert dihedral_of_bond(ETHANOL, 1, 2) == (HYDROXYL, "")
-    assert dihedral_of_bond(ETHANOL, 1, 0)[1] == ""
-    atoms, reason = dihedral_of_bond(ETHANOL, 2, 8)
-    assert atoms == (2, 8)
-    assert "no other neighbour" in reason
 
 
 # -- the picture ------------------------------------------------------------------------------
@@ -295,53 +162,16 @@ def test_typed_atoms_are_picked_and_nonsense_is_told(qtbot, panel):
     assert panel.view.picks == HYDROXYL
 
 
-# -- axes -------------------------------------------------------------------------------------
-def test_clicking_two_bonds_makes_the_two_axes_and_undo_takes_them_back(qtbot, panel, session):
-    click(qtbot, panel, between(panel, 1, 2))
-    assert session.axes == (HYDROXYL, None)
-    assert panel.view.picks == HYDROXYL
-    click(qtbot, panel, between(panel, 0, 1))
-    assert session.axes[0] == HYDROXYL
-    assert {session.axes[1][1], session.axes[1][2]} == {0, 1}
-    session.undo.undo()
-    assert session.axes == (HYDROXYL, None)
-    session.undo.undo()
-    assert session.axes == (None, None)
+def test_the_picture_keeps_its_size_while_atoms_are_picked(panel):
+    before = panel.view.size()
+    for atoms in ((0,), (0, 1), (0, 1, 2), HYDROXYL, (0, 1, 2, 3)):
+        panel.view.set_picks(atoms)
+        QApplication.processEvents()
+        assert panel.view.size() == before
 
 
-def test_four_atoms_become_an_axis_by_a_button(qtbot, panel, session):
-    for atom in METHYL:
-        panel.view.set_picks((*panel.view.picks, atom))
-    qtbot.mouseClick(panel.strip.axis[1], LEFT)
-    assert session.axes == (None, METHYL)
-
-
-@pytest.mark.parametrize(
-    ("atoms", "reason"),
-    [((0, 1, 2, 3), "not bonded"), ((3, 0, 4, 1), "not bonded|improper"), ((5, 4, 3, 0), "not")],
-)
-def test_a_senseless_dihedral_is_refused_with_the_reason(panel, session, atoms, reason):
-    import re
-
-    panel.view.set_picks(atoms)
-    assert not panel.strip.axis[0].isEnabled()
-    assert re.search(reason, panel.strip.message.text())
-    panel.use_as_axis(0)
-    assert session.axes == (None, None)
-
-
-def test_a_bond_that_cannot_turn_says_why(qtbot, panel, session):
-    click(qtbot, panel, between(panel, 2, 8))
-    assert session.axes == (None, None)
-    assert "no other neighbour" in panel.strip.message.text()
-
-
-def test_axes_of_another_molecule_are_not_drawn(panel, session):
-    session.set_axis(0, HYDROXYL)
-    assert panel.view.axes[0] == HYDROXYL
-    water = Molecule("water", [8, 1, 1], [[0, 0, 0], [0.96, 0, 0], [-0.24, 0.93, 0]])
-    session.show(Geometries(water, water.positions[None]))
-    assert panel.view.axes == (None, None)
+def test_the_panel_fits_a_narrow_dock(panel):
+    assert panel.minimumSizeHint().width() <= 320
 
 
 # -- mouse and keyboard on the camera ---------------------------------------------------------
@@ -398,94 +228,6 @@ def test_keyboard_alone_turns_zooms_resets_labels_and_steps(qtbot, panel, sessio
     qtbot.keyClick(view, Qt.Key.Key_Left)
     qtbot.keyClick(view, Qt.Key.Key_Left)
     assert session.frame == len(frames()) - 1, "round the ends"
-
-
-# -- playback and energy ----------------------------------------------------------------------
-def test_space_plays_and_pauses(qtbot, panel, session):
-    panel.playback.fps.setValue(60)
-    seen = []
-    session.frame_changed.connect(seen.append)
-    qtbot.keyClick(panel.view, Qt.Key.Key_Space)
-    assert panel.playback.playing
-    qtbot.waitUntil(lambda: len(seen) >= 4, timeout=3000)
-    assert seen[:4] == [1, 2, 3, 4]
-    qtbot.keyClick(panel.view, Qt.Key.Key_Space)
-    assert not panel.playback.playing
-
-
-def test_without_loop_it_ends_at_the_last_frame(qtbot, panel, session):
-    panel.playback.loop.setChecked(False)
-    panel.playback.fps.setValue(60)
-    session.set_frame(len(frames()) - 3)
-    panel.playback.start()
-    qtbot.waitUntil(lambda: not panel.playback.playing, timeout=3000)
-    assert session.frame == len(frames()) - 1
-
-
-def test_slider_and_number_choose_the_frame(panel, session):
-    panel.playback.slider.setValue(5)
-    assert session.frame == 5
-    assert panel.playback.spin.value() == 6, "people count from 1"
-    panel.playback.spin.setValue(3)
-    assert session.frame == 2
-    assert panel.playback.slider.value() == 2
-
-
-def test_energy_is_above_the_lowest_frame_in_the_chosen_unit(panel, session):
-    e = session.geometries.energies
-    session.set_frame(2)
-    for key in ("kcal/mol", "meV"):
-        unit = ENERGY_UNITS[key]
-        session.set_unit(unit)
-        text = panel.energy.text()
-        assert float(text.split()[0]) == pytest.approx((e[2] - e.min()) / unit.ev, abs=0.06)
-        assert key in text
-    session.show(Geometries(ETHANOL, frames()))
-    assert panel.energy.text() == "no energy"
-
-
-def test_frames_are_superposed_unless_told_otherwise(panel, session):
-    rng = np.random.default_rng(0)
-    q, _ = np.linalg.qr(rng.normal(size=(3, 3)))
-    q *= np.sign(np.linalg.det(q))
-    tumbled = np.stack([ETHANOL.positions, ETHANOL.positions @ q.T + 5.0])
-    session.show(Geometries(dataclasses.replace(ETHANOL, name="tumbling"), tumbled))
-    first = panel.view.positions.copy()
-    session.set_frame(1)
-    assert np.abs(panel.view.positions - first).max() < 1.0
-    panel.act_align.setChecked(False)
-    assert np.array_equal(panel.view.positions, tumbled[1])
-
-
-# -- out --------------------------------------------------------------------------------------
-def test_png_is_saved_sharp_and_a_bad_path_is_an_error(panel, tmp_path):
-    panel.view.save_png(tmp_path / "ethanol.png", scale=2.0)
-    image = QImage(str(tmp_path / "ethanol.png"))
-    assert image.width() == 2 * panel.view.width()
-    with pytest.raises(OSError, match="cannot be written"):
-        panel.view.save_png(tmp_path / "missing" / "x.png")
-
-
-def test_geometry_is_copied_as_xyz(panel, session):
-    session.set_frame(3)
-    panel.copy_geometry()
-    lines = QApplication.clipboard().text().splitlines()
-    assert lines[0] == "9"
-    assert "frame 4" in lines[1]
-    got = np.array([[float(v) for v in line.split()[1:]] for line in lines[2:11]])
-    assert np.abs(got - frames()[3]).max() < 1e-7
-
-
-def test_every_control_has_a_name_for_screen_readers(panel):
-    from PySide6.QtWidgets import QAbstractButton, QAbstractSlider, QAbstractSpinBox, QLineEdit
-
-    inner = (QAbstractSpinBox,)
-    for kind in (QAbstractButton, QAbstractSlider, QAbstractSpinBox, QLineEdit):
-        for w in panel.findChildren(kind):
-            if isinstance(w.parent(), inner):
-                continue  # part of a spin box, which has a name
-            assert w.accessibleName() or getattr(w, "text", lambda: "")(), w
-    assert "ethanol" in panel.view.accessibleDescription()
 
 
 def test_a_bigger_picture_is_drawn_coarse_while_it_moves(qtbot, panel):

@@ -13,7 +13,6 @@ from PySide6.QtWidgets import (
     QListWidget,
     QListWidgetItem,
     QPushButton,
-    QToolButton,
     QVBoxLayout,
     QWidget,
 )
@@ -26,6 +25,7 @@ from widgets.background import in_background
 from widgets.empty import States
 from widgets.field_list import REF, built_in, trained
 from widgets.forms import Choice
+from widgets.naming import named, text_label, tool_button
 from widgets.palette import color_of
 from widgets.session import Session
 from widgets.tables import Column, Row, Shown, Table
@@ -81,18 +81,19 @@ class ComparisonPanel(QWidget):
         self.jobs: dict[str, str] = {}  # job -> label
         self._problem = ""
         self._asked = 0
-        self.data = Choice(accessibleName="Data set of the errors")
+        self.data = named(Choice(), "Data set of the errors")
         self.data.setToolTip("Errors are shown, and measured, on this data set")
         self.table = Table("Comparison of force fields")
         self.states = States(self.table)
-        self.evaluate = QToolButton(text="Evaluate…", checkable=True)
+        self.evaluate = tool_button("Evaluate…", check=True)
+        self.evaluate.setAutoRaise(False)
         self.evaluate.setToolTip("Measure errors and speed of force fields on the data set")
-        self.note = QLabel(wordWrap=True, accessibleName="State of the evaluation")
+        self.note = text_label("State of the evaluation", wrap=True)
         self._make_chooser()
         self._lay_out()
         session.project_changed.connect(self._project_changed)
         session.items_changed.connect(self._items_changed)
-        session.catalog_changed.connect(self._fill_chooser)
+        session.catalog_changed.connect(self._catalog_changed)
         session.unit_changed.connect(lambda _unit: self._show())
         session.theme_changed.connect(lambda _dark: self._show())
         session.item_selected.connect(self._select)
@@ -103,8 +104,9 @@ class ComparisonPanel(QWidget):
 
     # -- building -----------------------------------------------------------------------------
     def _make_chooser(self) -> None:
-        self.chooser = QWidget(visible=False)
-        self.fields = QListWidget(accessibleName="Force fields to evaluate")
+        self.chooser = QWidget()
+        self.chooser.hide()
+        self.fields = named(QListWidget(), "Force fields to evaluate")
         self.go = QPushButton("Evaluate")
         self.go.clicked.connect(self.submit)
         self.fields.itemChanged.connect(lambda _row: self._count())
@@ -146,6 +148,10 @@ class ComparisonPanel(QWidget):
                 self._fill_chooser()
             self.refresh()
 
+    def _catalog_changed(self) -> None:
+        self._fill_chooser()
+        self._show()
+
     def _items(self, kind: str) -> list[Any]:
         project = self.session.project
         return [] if project is None else [i for i in project.items(kind) if i.record.exists()]
@@ -173,8 +179,8 @@ class ComparisonPanel(QWidget):
                 row.setCheckState(kept.get(ref.label, Qt.CheckState.Checked))
                 self.fields.addItem(row)
         self.fields.blockSignals(False)
-        row = self.fields.sizeHintForRow(0) if self.fields.count() else 18
-        self.fields.setFixedHeight(min(8, max(2, self.fields.count())) * row + 6)
+        height = self.fields.sizeHintForRow(0) if self.fields.count() else 18
+        self.fields.setFixedHeight(min(8, max(2, self.fields.count())) * height + 6)
         self._count()
 
     def _rows(self) -> list[QListWidgetItem]:

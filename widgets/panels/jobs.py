@@ -97,6 +97,7 @@ class JobRow(QWidget):
         self.log.hide()
         line = QHBoxLayout()
         line.setContentsMargins(0, 0, 0, 0)
+        line.setSpacing(8)
         line.addWidget(self.fold)
         line.addWidget(self.title, 3)
         line.addWidget(self.bar)

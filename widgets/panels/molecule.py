@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from functools import partial
 
 import numpy as np
 from PySide6.QtCore import Qt
@@ -11,7 +12,6 @@ from PySide6.QtWidgets import (
     QApplication,
     QFileDialog,
     QHBoxLayout,
-    QLabel,
     QMenu,
     QToolButton,
     QVBoxLayout,
@@ -23,7 +23,8 @@ from core.molecule import Molecule
 from widgets.molecule_measure import MINUS, atoms_name
 from widgets.molecule_picks import PickStrip, SetAxis, dihedral_of_bond
 from widgets.molecule_view import MoleculeView
-from widgets.playback import Playback
+from widgets.naming import text_label, tool_button
+from widgets.playback import SPEEDS, Playback
 from widgets.session import Geometries, Session
 
 SIZES = {"Small": 8, "Medium": 10, "Large": 13, "Huge": 18}
@@ -47,10 +48,10 @@ class MoleculePanel(QWidget):
         self.view = MoleculeView(self)
         self.strip = PickStrip(self)
         self.playback = Playback(self)
-        self.caption = QLabel(accessibleName="What is shown")
+        self.caption = text_label("What is shown")
         self.caption.setTextFormat(Qt.TextFormat.PlainText)
         self.caption.setMinimumWidth(40)
-        self.energy = QLabel(accessibleName="Energy of the frame")
+        self.energy = text_label("Energy of the frame")
         self.energy.setAlignment(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
         self._lowest = float("nan")
         self._next_axis = 0
@@ -89,23 +90,33 @@ class MoleculePanel(QWidget):
         self.sizes = QMenu("Label size", self)
         group = QActionGroup(self)
         for name, points in SIZES.items():
-            action = self.sizes.addAction(name, lambda p=points: view.set_label_size(p))
+            action = self.sizes.addAction(name, partial(view.set_label_size, points))
             action.setCheckable(True)
             action.setChecked(points == view.style_.size)
             group.addAction(action)
+
+        self.speeds = QMenu("Speed of playback", self)
+        speed_group = QActionGroup(self)
+        for fps in SPEEDS:
+            action = self.speeds.addAction(
+                f"{fps} frames per second", partial(self.playback.set_fps, fps)
+            )
+            action.setCheckable(True)
+            action.setChecked(fps == self.playback.fps)
+            speed_group.addAction(action)
 
     def _lay_out(self) -> None:
         bar = QHBoxLayout()
         bar.setContentsMargins(4, 2, 4, 2)
         bar.setSpacing(2)
-        for action in (self.act_reset, self.act_labels, self.act_align):
+        for action in (self.act_reset, self.act_labels):
             button = QToolButton(autoRaise=True)
             button.setDefaultAction(action)
             button.setAccessibleName(action.text())
             bar.addWidget(button)
         bar.addStretch(1)
-        more = QToolButton(text="More", autoRaise=True, accessibleName="More about the picture")
-        more.setToolTip("Label size, save and copy")
+        more = tool_button("More", name="More about the picture")
+        more.setToolTip("Label size, speed, aligning, save and copy")
         more.setPopupMode(QToolButton.ToolButtonPopupMode.InstantPopup)
         more.setMenu(self._menu())
         bar.addWidget(more)
@@ -126,6 +137,7 @@ class MoleculePanel(QWidget):
         menu = QMenu(self)
         menu.addActions([self.act_reset, self.act_labels, self.act_align])
         menu.addMenu(self.sizes)
+        menu.addMenu(self.speeds)
         menu.addSeparator()
         menu.addActions([self.act_copy, self.act_save, self.act_xyz])
         menu.addSeparator()
@@ -171,8 +183,8 @@ class MoleculePanel(QWidget):
         self.playback.set_count(len(geometries.positions))
         self.playback.setVisible(len(geometries.positions) > 1)
         e = geometries.energies
-        known = e is not None and bool(np.isfinite(e).any())
-        self._lowest = float(np.nanmin(e)) if known else float("nan")
+        known = np.zeros(0) if e is None else e[np.isfinite(e)]
+        self._lowest = float(known.min()) if len(known) else float("nan")
         text = geometries.caption or geometries.molecule.name or geometries.molecule.formula
         self.caption.setText(text)
         self.caption.setToolTip(text)

@@ -8,9 +8,7 @@ from typing import Any
 from PySide6.QtCore import Qt
 from PySide6.QtWidgets import (
     QHBoxLayout,
-    QLabel,
     QProgressBar,
-    QPushButton,
     QScrollArea,
     QSplitter,
     QVBoxLayout,
@@ -23,6 +21,7 @@ from widgets.empty import States
 from widgets.fit_list import FitList, Live
 from widgets.fit_result import FitResult
 from widgets.loading import load_item
+from widgets.naming import named, push_button, text_label
 from widgets.panels.jobs import time_left
 from widgets.session import Session
 from widgets.training_form import TrainingForm
@@ -48,12 +47,12 @@ class TrainingPanel(QWidget):
         self.form = TrainingForm(session)
         self.result = FitResult()
         self.states = States(self.result)
-        self.title = QLabel(accessibleName="Fit on show")
-        self.status = QLabel(accessibleName="Progress of the training")
-        self.bar = QProgressBar(accessibleName="Progress")
+        self.title = text_label("Fit on show")
+        self.status = text_label("Progress of the training")
+        self.bar = named(QProgressBar(), "Progress")
         self.bar.setMaximumHeight(14)
-        self.stop = QPushButton("Stop", toolTip="End early and keep the best so far")
-        self.cancel = QPushButton("Cancel", toolTip="Throw this training away")
+        self.stop = push_button("Stop", "End early and keep the best so far")
+        self.cancel = push_button("Cancel", "Throw this training away")
         self.fits = FitList(session, self.live)
         self._lay_out()
         self._connect()

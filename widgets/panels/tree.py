@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from typing import Any
 
-from PySide6.QtCore import QPoint, Qt
+from PySide6.QtCore import QEvent, QPoint, Qt
 from PySide6.QtGui import QAction, QKeySequence
 from PySide6.QtWidgets import (
     QAbstractItemView,
@@ -26,7 +26,7 @@ ITEM, KIND = Qt.ItemDataRole.UserRole, Qt.ItemDataRole.UserRole + 1
 GROUPS = (
     ("molecules", "Molecules", "Import a SMILES, SDF or MOL below"),
     ("datasets", "Data sets", "Drop a file below"),
-    ("fits", "Force fields", ""),
+    ("fits", "Force fields", "being listed …"),
     ("surfaces", "Surfaces", "Tick force fields, press Compute"),
     ("runs", "Runs", "Start one under Dynamics"),
 )
@@ -191,6 +191,12 @@ class TreePanel(QWidget):
             self._quiet = True
             row.setText(1, text)
             self._quiet = False
+
+    def changeEvent(self, event: QEvent) -> None:
+        if event.type() == QEvent.Type.PaletteChange and hasattr(self, "groups"):
+            for kind in self.groups:
+                self._fill(kind)  # greys and reds belong to the theme
+        super().changeEvent(event)
 
     # -- selection ----------------------------------------------------------------------------
     def current_id(self) -> str:

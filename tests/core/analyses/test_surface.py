@@ -41,7 +41,7 @@ def targets_of(spec):
 
 def test_rigid_surface_has_the_energies_of_its_geometries(ethanol, tmp_path):
     events, context = listening()
-    spec = spec_of(ethanol, out=str(tmp_path))
+    spec = spec_of(ethanol, out=str(tmp_path / "new"))
     surface = run(spec, context)
     assert [x.label for x in surface.layers] == ["MMFF94", "my UFF"]
     for layer, ref in zip(surface.layers, spec.fields, strict=True):
@@ -58,7 +58,7 @@ def test_rigid_surface_has_the_energies_of_its_geometries(ethanol, tmp_path):
     fractions = [f for kind, f, _ in events if kind == "progress"]
     assert fractions == sorted(fractions)
     assert fractions[-1] == 1.0
-    saved = storage.load(tmp_path / "record.npz", Surface)
+    saved = storage.load(tmp_path / "new" / "record.npz", Surface)
     assert np.array_equal(saved.layers[1].energy, surface.layers[1].energy)
 
 

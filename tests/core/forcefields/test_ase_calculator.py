@@ -19,7 +19,7 @@ TBLITE = {
 
 
 def test_tblite_through_ase_is_gfn2():
-    frames = ethanol_frames(4)
+    frames = ethanol_frames(2)
     through = make(FieldRef("ase-calculator", hyper=TBLITE), ETHANOL).predict(frames)
     direct = make(FieldRef("gfn2-xtb"), ETHANOL).predict(frames)
     assert np.allclose(through.energy, direct.energy, rtol=ASE_UNITS, atol=0)

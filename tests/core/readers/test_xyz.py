@@ -150,7 +150,9 @@ def test_the_format_is_found_without_a_suffix(tmp_path):
 def test_a_thousand_frames_take_less_than_half_a_second(tmp_path):
     rng = np.random.default_rng(0)
     header = "Properties=species:S:1:pos:R:3:forces:R:3 energy=-1.0 phi=3"
-    rows = "".join("C " + " ".join(f"{x:.8f}" for x in rng.normal(size=6)) + "\n" for _ in range(21))
+    rows = "".join(
+        "C " + " ".join(f"{x:.8f}" for x in rng.normal(size=6)) + "\n" for _ in range(21)
+    )
     path = tmp_path / "a.xyz"
     path.write_text(frame(header, rows, 21) * 1000)
     best = np.inf
