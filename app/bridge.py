@@ -50,7 +50,9 @@ class Bridge(QObject):
         self._noted: dict[str, float] = {}
         self._counter = 0
         self._error = ""
-        self._starting: threading.Thread | None = None
+        self._fresh: Any = None  # the engine, as soon as it is there
+        self._started = threading.Event()
+        self._begun = False
         self._timer = QTimer(self, singleShot=True, interval=BATCH_MS)
         self._timer.timeout.connect(self.drain)
         self._wake.connect(self._on_wake)
@@ -62,20 +64,28 @@ class Bridge(QObject):
     # -- life -------------------------------------------------------------------------------
     def start(self) -> None:
         """Start the engine in the background."""
-        self._starting = threading.Thread(target=self._start, name="engine start", daemon=True)
-        self._starting.start()
+        self._begun = True
+        threading.Thread(target=self._start, name="engine start", daemon=True).start()
 
     def _start(self) -> None:
-        engine = self._make()
         try:
+            engine = self._make()
             engine.start()
             engine.subscribe(self._receive)
-            self._up.emit(engine)  # jobs may go in before the catalogue is there
-            catalog = engine.catalog()
+            self._fresh = engine
+            self._started.set()
+            if self._closed:
+                engine.close()
+                return
+            self._tell(engine)  # jobs may go in before the catalogue is there
+            self._tell(tuple(engine.catalog()))
         except Exception as error:  # whatever it is, the person has to read it
-            self._up.emit(error)
-        else:
-            self._up.emit(tuple(catalog))
+            self._started.set()
+            self._tell(error)
+
+    def _tell(self, what: Any) -> None:
+        if not self._closed:
+            self._up.emit(what)
 
     def _on_up(self, what: Any) -> None:
         if self._closed:
@@ -102,12 +112,16 @@ class Bridge(QObject):
         self._closed = True
         self._timer.stop()
         self._inbox.clear()
-        until = time.monotonic() + timeout
-        if self._starting is not None:
-            self._starting.join(max(0.0, until - time.monotonic()) if self.engine is None else 0.1)
-        engine, self.engine = self.engine, None
+        if self._begun:
+            self._started.wait(timeout)
+        engine, self._fresh, self.engine = self._fresh, None, None
         if engine is not None:
             engine.close()
+
+    @property
+    def devices(self) -> dict[str, str]:
+        """Device name -> what it is; empty until a worker has told."""
+        return {} if self.engine is None else dict(self.engine.devices)
 
     def abandon(self) -> None:
         """Let go of all jobs, their items stay and can be gone on with."""

@@ -116,7 +116,7 @@ class Console:
                 f"{source} holds {len(found.datasets)} different molecules; "
                 "give a file with one of them"
             )
-        return found.datasets[0], found.paths[0]
+        return found.datasets[0], str(Path(found.paths[0]) / "record.npz")
 
     def molecule(self, source: str, *, frame: int = 1) -> Molecule:
         """Read one geometry (frame counted from 1)."""

@@ -150,11 +150,14 @@ class Docks:
         """Share out the window's size; call it once the window is shown."""
         width, height = self.window.width(), self.window.height()
         columns = [c[0] for c in (self.of("left"), self.of("center"), self.of("right")) if c]
-        shares = {"left": max(206, round(0.155 * width)), "right": max(330, round(0.26 * width))}
+        shares = {
+            "left": max(206, min(340, round(0.155 * width))),
+            "right": max(330, round(0.26 * width)),
+        }
         shares["center"] = width - shares["left"] - shares["right"]
         self.window.resizeDocks(columns, [shares[d.area] for d in columns], Orientation.Horizontal)
         bottom = self.of("bottom")
-        strip = max(76, round(0.1 * height))
+        strip = min(130, max(76, round(0.1 * height)))
         if bottom:
             self.window.resizeDocks(bottom, [strip] * len(bottom), Orientation.Vertical)
         left = self.of("left")

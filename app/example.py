@@ -21,7 +21,7 @@ from widgets.session import Geometries, Session
 SOURCE = Path(__file__).resolve().parent.parent / "resources" / "examples" / "ethanol"
 FOLDER = "ethanol-example"
 NAME = "Ethanol example"
-AXES = ((0, 1, 2, 8), (3, 0, 1, 2))  # C-C-O-H and H-C-C-O, atoms from 0
+AXES = ((1, 0, 2, 8), (5, 1, 0, 2))  # C-C-O-H and H-C-C-O, atoms from 0
 LEVEL = "PBE/def2-SVP"  # also the name of the reference surface
 GRID = {"start": -180, "stop": 165, "n": 24}  # degrees
 SETTING = "example"  # project setting: "making" until everything is there

@@ -4,7 +4,17 @@ from __future__ import annotations
 
 import time
 
-from PySide6.QtCore import QObject, Qt, QTimer
+from PySide6.QtCore import QEventLoop, QObject, Qt, QTimer
+
+
+def live(milliseconds: int) -> None:
+    """Let the window live for a while, for scripts that drive it.
+
+    Not QTest.qWait: that one keeps Python's lock, so the engine's threads starve meanwhile.
+    """
+    loop = QEventLoop()
+    QTimer.singleShot(milliseconds, loop.quit)
+    loop.exec()
 
 
 class StallMonitor(QObject):

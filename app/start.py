@@ -5,14 +5,11 @@ from __future__ import annotations
 import gc
 import os
 import sys
-import threading
 import time
 import traceback
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
-
-from widgets.loading import READING
 
 if TYPE_CHECKING:
     from app.window import Window
@@ -41,7 +38,6 @@ def run_window(
     Returns the exit status.
     """
     gc.disable()  # a fifth of the start-up went into looking for garbage among fresh modules
-    from PySide6.QtCore import QTimer
     from PySide6.QtWidgets import QApplication
 
     marks: dict[str, float] = {}
@@ -61,9 +57,6 @@ def run_window(
     marks["first paint"] = seconds_alive()
 
     def usable() -> None:
-        if _reading():  # molecule and surface come from disk in threads of their own
-            QTimer.singleShot(5, usable)
-            return
         app.processEvents()
         marks["usable"] = seconds_alive()
         gc.freeze()  # what the start has made stays: never look through it again
@@ -80,10 +73,6 @@ def run_window(
     status = app.exec()
     sys.excepthook = sys.__excepthook__
     return status
-
-
-def _reading() -> bool:
-    return any(t.name.startswith(READING) for t in threading.enumerate())
 
 
 def make_window(

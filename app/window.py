@@ -33,6 +33,7 @@ from app.projects import Projects, is_project
 from app.settings import Settings
 from core.dataset import Dataset
 from core.units import ENERGY_UNITS
+from widgets.loading import reading
 from widgets.notice import Notices
 from widgets.panels import discover
 from widgets.session import Session
@@ -81,6 +82,7 @@ class Window(QMainWindow):
         self.device = QLabel()
         self.statusBar().addPermanentWidget(self.device)
         self.session.message.connect(self._message)
+        self.session.catalog_changed.connect(self._show_devices)
         self.session.open_workspace.connect(self.open_workspace)
         self.session.unit_changed.connect(self._unit_changed)
         self.session.import_requested.connect(lambda _path: self._raise("Data"))
@@ -140,21 +142,29 @@ class Window(QMainWindow):
                 self.projects.example()
         else:
             self.projects.example()
+        self._show_devices()
+        QTimer.singleShot(0, lambda: self._when_read(then))
+
+    def _show_devices(self) -> None:
         from widgets.panels.jobs import devices
 
-        self.device.setText(devices())
+        found = self.bridge.devices
+        self.device.setText(devices(found))
+        self.device.setToolTip("\n".join(f"{name}: {what}" for name, what in found.items()))
+
+    def _when_read(self, then: Callable[[], object] | None) -> None:
+        if reading() and not self._closing:  # molecule and surface come in threads of their own
+            QTimer.singleShot(5, lambda: self._when_read(then))
+            return
         if then is not None:
-            QTimer.singleShot(0, then)
+            then()
         QTimer.singleShot(0, lambda: self.docks.build_rest(self._built))
 
     def _built(self) -> None:
-        for dock in self.docks.all.values():
-            if dock.panel is not None:
-                for action in dock.panel.actions():
-                    if action.shortcut().isEmpty() and action not in self.actions_.all.values():
-                        self.actions_.menus["Compute"].insertAction(
-                            self.actions_.all["stop_all"], action
-                        )
+        tree = self.docks.all.get("Project")
+        if tree is not None and tree.panel is not None:  # what can be done with what is selected
+            self.actions_.menus["Edit"].addSeparator()
+            self.actions_.menus["Edit"].addActions(tree.panel.actions())
         self.actions_.load_icons()
 
     def _size(self) -> QSize:
@@ -233,8 +243,9 @@ class Window(QMainWindow):
 
     def childEvent(self, event: QChildEvent) -> None:
         super().childEvent(event)
-        if event.type() == QEvent.Type.ChildPolished and isinstance(event.child(), QTabBar):
-            bar = event.child()  # Qt makes one for each group of docks
+        bar = event.child()
+        if event.type() == QEvent.Type.ChildPolished and isinstance(bar, QTabBar):
+            # Qt makes one for each group of docks
             bar.tabBarDoubleClicked.connect(lambda i, b=bar: self._tab_double_clicked(b, i))
 
     def toggle_full_screen(self) -> None:

@@ -17,7 +17,15 @@ def frozen_array(value, *, dtype: str, shape: tuple[int | None, ...], name: str)
 
     Raises ValueError that names the array when it does not fit.
     """
-    array = np.array(value, dtype=dtype)
+    given = np.asarray(value)
+    # A cast would turn NaN and 1.5 into some whole number without a word.
+    if (
+        dtype.startswith("int")
+        and given.dtype.kind == "f"
+        and (not (np.abs(given) < 2**53).all() or (given != np.round(given)).any())
+    ):
+        raise ValueError(f"{name} holds values that are no whole numbers")
+    array = np.array(given, dtype=dtype)
     if array.ndim != len(shape) or any(
         want is not None and have != want for have, want in zip(array.shape, shape, strict=True)
     ):

@@ -56,20 +56,20 @@ class Photographer:
 
     def wait(self, ready: Callable[[], bool], seconds: float = 120.0) -> bool:
         """Let the window live until `ready`; False when it took too long."""
-        from PySide6.QtTest import QTest
+        from app.stall import live
 
         until = time.monotonic() + seconds
         while not ready():
             if time.monotonic() > until:
                 return False
-            QTest.qWait(20)
+            live(20)
         return True
 
     def rest(self, milliseconds: int = 400) -> None:
         """Let the window draw."""
-        from PySide6.QtTest import QTest
+        from app.stall import live
 
-        QTest.qWait(milliseconds)
+        live(milliseconds)
 
     def idle(self, seconds: float = 180.0) -> bool:
         """Wait until no job runs."""

@@ -14,3 +14,4 @@ ASE_UNITS = 2e-8  # relative: ASE's own units are CODATA 2014, ours 2018
 RELAXED_AGAINST_ASE = 1e-4  # eV, relaxed energy against ASE's FixInternals + BFGS, same field
 FINITE_DIFFERENCE_HESSIAN = 1e-3  # eV/Å² of some 50: forces differ in their cubic term, h = 1e-4 Å
 SUPERPOSED = 1e-9  # Å, frames laid on each other for the eye
+PUBLISHED_FORCE_MAE = 0.03  # relative, force MAE against the sgdml package's own figures

@@ -166,8 +166,12 @@ class FieldCombo(QComboBox):
         for ref, _item, tip in (*built_in(self.session), *trained(self.session)):
             self.addItem(field_icon(ref.label, dark=self.session.dark), ref.label, ref)
             self.setItemData(self.count() - 1, tip, Qt.ItemDataRole.ToolTipRole)
-        at = self.findText(kept)
-        self.setCurrentIndex(max(at, 0) if self.count() else -1)
+        at = self.findText(kept) if kept else -1
+        if at < 0:  # the newest fit is what a person wants to see move, else the quickest one
+            keys = [self.itemData(k).key for k in range(self.count())]
+            fits = [k for k in range(self.count()) if self.itemData(k).model]
+            at = fits[-1] if fits else keys.index("mmff94") if "mmff94" in keys else 0
+        self.setCurrentIndex(at if self.count() else -1)
 
     def ref(self) -> FieldRef | None:
         """The chosen one."""

@@ -81,26 +81,26 @@ class FitList(Table):
         labels = {i.key: i.label for i in self.session.catalog}
         columns = (
             Column("Name"),
-            Column("Force field"),
-            Column("State"),
-            Column("Frames", digits=0, tip="number of training frames"),
             Column("Energy MAE", unit.label, unit.digits, "on the fit's own test frames"),
             Column("Force MAE", f"{unit.label}/Å", unit.digits, "on the fit's own test frames"),
+            Column("Frames", digits=0, tip="number of training frames"),
             Column("Time", "s", 1),
+            Column("Force field"),
+            Column("State"),
         )
         rows = []
         for item in reversed(self.items()):
             live = self.live.get(item.id)
             values: tuple[Any, ...]
             if live is not None:
-                values = (item.name, "", live.state, None, None, None, None)
+                values = (item.name, None, None, None, None, "", live.state)
             elif not item.record.exists():
-                values = (item.name, "", "not finished", None, None, None, None)
+                values = (item.name, None, None, None, None, "", "not finished")
             else:
                 key, n, energy, force, seconds = self._figures(item)
                 energy, force = (x if x is None else unit.from_ev(x) for x in (energy, force))
                 state = "done" if key else "damaged"
-                values = (item.name, labels.get(key, key), state, n, energy, force, seconds)
+                values = (item.name, energy, force, n, seconds, labels.get(key, key), state)
             rows.append(Row(item.id, values, color_of(item.name, dark=self.session.dark)))
         self.set_table(columns, rows)
         if shown:

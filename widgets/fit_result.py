@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 
 import numpy as np
 from PySide6.QtCore import Qt
@@ -54,6 +55,7 @@ class FitResult(QWidget):
         self.force_errors = ErrorHistogram("force errors")
         self.plots = (self.energy_parity, self.force_parity, self.energy_errors, self.force_errors)
         self.curve = LiveCurve(name="training curve")
+        self._forget_curves()
         self.details = Table("Details of the fit", filter_box=False)
         grid = QGridLayout()
         for k, plot in enumerate(self.plots):
@@ -81,33 +83,63 @@ class FitResult(QWidget):
     def set_unit(self, unit: EnergyUnit) -> None:
         """Follow the energy unit of the screen."""
         self.unit = unit
+        for name in self._points:
+            self._draw_curve(name)
         if self.fit is not None:
             self._errors(self.fit, unit)
 
-    def start_live(self) -> None:
-        """A fit is running: only the curve has something to show."""
-        self.fit = None
+    def _forget_curves(self) -> None:
+        self._points: dict[str, np.ndarray] = {}
+        self._labels: dict[str, tuple[str, str]] = {}
         self.curve.clear()
+
+    def start_live(self, unit: EnergyUnit) -> None:
+        """A fit is running: only the curve has something to show."""
+        self.fit, self.unit = None, unit
+        self._forget_curves()
         for index in (0, 2):
             self.tabs.setTabEnabled(index, False)
         self.tabs.setCurrentIndex(1)
 
     def take_curve(self, payload: dict) -> None:
         """Points of a `curve` event."""
-        self.curve.append(payload["name"], payload["x"], payload["y"])
-        self.curve.set_labels(payload.get("x_label", ""), payload.get("y_label", ""))
+        name = payload["name"]
+        new = np.array([payload["x"], payload["y"]], dtype=np.float64)
+        old = self._points.get(name, np.zeros((2, 0)))
+        self._points[name] = np.concatenate([old, new], axis=1)
+        self._labels[name] = (payload.get("x_label", ""), payload.get("y_label", ""))
+        forward = not old.size or (new[0, 0] >= old[0, -1] and (np.diff(new[0]) >= 0).all())
+        self._draw_curve(name, only=new if forward else None)
+
+    def _draw_curve(self, name: str, *, only: np.ndarray | None = None) -> None:
+        """Draw one curve in the unit of the screen: all of it, or only points that come after."""
+        points = self._points[name] if only is None else only
+        if only is None:  # a search jumps back and forth: the line goes from left to right
+            points = points[:, np.argsort(points[0], kind="stable")]
+        x_label, y_label = self._labels.get(name, ("", ""))
+        scale = 1.0
+        if self.unit is not None and re.search(r"\beV\b", y_label):
+            scale = 1.0 / self.unit.ev
+            y_label = re.sub(r"\beV\b", self.unit.label, y_label)
+        draw = self.curve.set_series if only is None else self.curve.append
+        draw(name, points[0], points[1] * scale)
+        self.curve.set_labels(x_label, y_label or name)
 
     def show_fit(self, fit: Fit, name: str, unit: EnergyUnit) -> None:
         """Show a finished fit; name: what the person calls it now."""
+        was_live = self.fit is None
         self.fit, self.unit, self.name = fit, unit, name
-        self.curve.clear()
+        live = self._labels
+        self._forget_curves()
         for curve, points in fit.curves.items():
             if np.ndim(points) == 2 and len(points) == 2:
-                self.curve.append(curve, points[0], points[1])
+                self._points[curve] = points
+                self._labels[curve] = fit.curve_labels.get(curve, live.get(curve, ("", "")))
+                self._draw_curve(curve)
         self.tabs.setTabEnabled(0, True)
         self.tabs.setTabEnabled(1, bool(fit.curves))
         self.tabs.setTabEnabled(2, True)
-        if not self.tabs.isTabEnabled(self.tabs.currentIndex()):
+        if was_live or not self.tabs.isTabEnabled(self.tabs.currentIndex()):
             self.tabs.setCurrentIndex(0)
         self._errors(fit, unit)
         self._details(fit)
@@ -165,6 +197,7 @@ class FitResult(QWidget):
             "device": fit.device,
             **{k: f"{v:g}" if isinstance(v, float) else str(v) for k, v in fit.hyper.items()},
             **fit.info,
+            **{f"test: {k}": v for k, v in fit.errors.notes.items()},
             **{f"version of {k}": v for k, v in fit.versions.items()},
             "file": fit.model,
         }

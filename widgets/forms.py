@@ -59,7 +59,7 @@ class NumberBox(QAbstractSpinBox):
         self.kind, self.low, self.high = kind, low, high
         self.lineEdit().setAlignment(Qt.AlignmentFlag.AlignRight)
         self.lineEdit().textChanged.connect(self.changed)
-        self.setMinimumWidth(self.fontMetrics().horizontalAdvance("0.0000e-00") + 28)
+        self.setMinimumWidth(self.fontMetrics().horizontalAdvance("0.00e-00") + 28)
 
     def problem(self) -> str:
         """Why the text is no valid value; "" when it is one."""

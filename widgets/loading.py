@@ -52,6 +52,11 @@ def load_item(
     threading.Thread(target=read, name=READING + item.id, daemon=True).start()
 
 
+def reading() -> bool:
+    """Whether some record is being read right now."""
+    return any(t.name.startswith(READING) for t in threading.enumerate())
+
+
 def _emit(hop: _Hop, signal: str, value: Any) -> None:
     try:
         getattr(hop, signal).emit(value)

@@ -35,6 +35,7 @@ class MoleculeCanvas(QWidget):
         self.molecule: Molecule | None = None
         self.positions = np.zeros((0, 3))  # as drawn: superposed when `align` is on
         self.bonds = np.zeros((0, 2), dtype=np.int64)
+        self.orders = np.zeros(0)
         self.radii = np.zeros(0)
         self.picks: tuple[int, ...] = ()
         self.pinned: tuple[tuple[int, ...], ...] = ()
@@ -81,8 +82,10 @@ class MoleculeCanvas(QWidget):
         frame = molecule.positions if positions is None else positions
         same = old is not None and np.array_equal(old.numbers, molecule.numbers)
         bonds = molecule.bonds if len(molecule.bonds) else connectivity(molecule.numbers, frame)
-        if not same or not np.array_equal(bonds, self.bonds):
-            self.bonds = bonds
+        orders = molecule.orders if len(molecule.bonds) else np.ones(len(bonds))
+        known = np.array_equal(bonds, self.bonds) and np.array_equal(orders, self.orders)
+        if not same or not known:
+            self.bonds, self.orders = bonds, orders
             self._stale["molecule"] = True
         if not same:
             self.radii = atom_radii(molecule.numbers)
@@ -191,9 +194,7 @@ class MoleculeCanvas(QWidget):
             return None
         start = time.perf_counter()
         if self._stale["molecule"]:
-            own = len(self.molecule.bonds) == len(self.bonds)
-            orders = self.molecule.orders if own else np.ones(len(self.bonds))
-            self._scene.set_molecule(self.molecule.numbers, self.bonds, orders)
+            self._scene.set_molecule(self.molecule.numbers, self.bonds, self.orders)
         if any(self._stale.values()):
             self._scene.set_positions(self.positions)
         top, bottom = (QColor(x) for x in BACKGROUND[self.style_.dark])
@@ -304,7 +305,7 @@ class MoleculeCanvas(QWidget):
 
     def save_png(self, path: str | Path, *, scale: float = 3.0) -> None:
         """Save the scene. Raises OSError where the file cannot be written."""
-        if not self.image(scale).save(str(path), b"PNG"):
+        if not self.image(scale).save(str(path)):
             raise OSError(f"{path} cannot be written")
 
     def _describe(self) -> None:

@@ -23,7 +23,7 @@ from widgets.molecule_measure import KINDS, atoms_name, value_text
 from widgets.naming import named, push_button, text_label
 from widgets.session import Session
 
-INVITATION = "Click atoms to measure. Click a bond to make its dihedral an axis of the surface."
+INVITATION = "Click atoms to measure, or a bond to make it an axis."
 
 
 class SetAxis(QUndoCommand):

@@ -9,7 +9,7 @@ from PySide6.QtWidgets import QSizePolicy, QVBoxLayout, QWidget
 
 from widgets.naming import text_label
 from widgets.palette import color_of, inks
-from widgets.plot_tools import PlotMenu, PlotWidget, Table
+from widgets.plot_tools import PlotMenu, PlotWidget, Table, paper
 
 BINS = 41
 MOST_POINTS = 5000  # drawn; more look the same and take longer
@@ -45,6 +45,7 @@ class _Plot(QWidget):
     def set_dark(self, dark: bool) -> None:
         """Follow the theme."""
         self.dark = dark
+        paper(self, dark=dark)
         self.plot.set_dark(dark)
         self.draw()
 
@@ -87,7 +88,7 @@ class ParityPlot(_Plot):
 
     def draw(self) -> None:
         ink = inks(dark=self.dark)
-        self._axes(f"reference {self.quantity} ({self.unit})", f"predicted ({self.unit})")
+        self._axes(f"reference ({self.unit})", "predicted")
         if not len(self.reference):
             self.caption.setText(f"{self.quantity}: nothing to compare")
             self._points.setData([], [])
@@ -136,7 +137,7 @@ class ErrorHistogram(_Plot):
 
     def draw(self) -> None:
         ink = inks(dark=self.dark)
-        self._axes(f"error of {self.quantity} ({self.unit})", "count")
+        self._axes(f"error ({self.unit})", "count")
         self._zero.setPen(pg.mkPen(ink.muted, width=1))
         if self._bars is not None:
             self.plot.plotItem.removeItem(self._bars)
@@ -153,8 +154,8 @@ class ErrorHistogram(_Plot):
             pen=pg.mkPen(ink.paper, width=1),
         )
         self.plot.plotItem.addItem(self._bars)
-        tail = f"; {beyond} beyond the edges" if beyond else ""
-        self.caption.setText(f"error of {self.quantity}: {len(self.errors)} values{tail}")
+        tail = f", {beyond} beyond the edges" if beyond else f", {len(self.errors)} values"
+        self.caption.setText(f"error of {self.quantity}{tail}")
 
     def table(self) -> Table:
         edges, counts, _ = self.bins()

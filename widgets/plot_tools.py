@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import csv
+import functools
 import io
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import pyqtgraph as pg
 from PySide6.QtCore import QMarginsF, QPoint, QSize, QSizeF, Qt
@@ -41,6 +43,7 @@ def save_picture(widget: QWidget, path: str | Path) -> None:
         if not picture(widget, scale=PNG_SCALE).save(str(path)):
             raise OSError(f"{path} cannot be written")
         return
+    device: Any
     if kind == "svg":
         from PySide6.QtSvg import QSvgGenerator
 
@@ -134,7 +137,7 @@ class PlotMenu:
             menu.addAction("Copy numbers (CSV)", self.copy_numbers)
         menu.addSeparator()
         for kind in FORMATS if self.table is not None else FORMATS[:3]:
-            menu.addAction(f"Export {kind.upper()}…", lambda k=kind: self.ask(k))
+            menu.addAction(f"Export {kind.upper()}…", functools.partial(self.ask, kind))
         if self.reset is not None:
             menu.addSeparator()
             menu.addAction("Reset view", self.reset)

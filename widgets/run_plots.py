@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import numpy as np
 from PySide6.QtCore import Qt, QTimer, Signal
 from PySide6.QtWidgets import QHBoxLayout, QLabel, QSplitter, QToolButton, QVBoxLayout, QWidget
@@ -29,6 +31,7 @@ from widgets.surface_grid import Map, Scale, SurfaceGrid
 REFRESH_MS = 150
 PATH_FRAMES = 3000  # frames of one replica that are drawn as a path
 CURVE_POINTS = 20_000  # per curve; longer runs are thinned for drawing
+DENSITY_FRAMES = 20_000  # frames that are counted for the density; of more, every n-th
 NOTHING = np.zeros(0, dtype=np.int64)
 POTENTIAL, KINETIC, TOTAL = "potential", "kinetic", "total"
 
@@ -129,7 +132,13 @@ class RunPlots(QWidget):
             self._timer.start()
 
     def refresh(self) -> None:
-        """Draw the present numbers."""
+        """Draw the present numbers; long runs are drawn less often."""
+        start = time.perf_counter()
+        self._draw()
+        spent = time.perf_counter() - start
+        self._timer.setInterval(max(REFRESH_MS, int(6000 * spent)))
+
+    def _draw(self) -> None:
         self._timer.stop()
         unit = self.session.unit
         self.energy.set_labels("Time (ps)", f"Energy ({unit.label})")
@@ -215,6 +224,7 @@ class RunPlots(QWidget):
             note = "no surface over these dihedrals yet"
             return Map(note, empty, NOTHING, NOTHING), Scale(0, 1, "sequential", 1, "")
         r = data.positions.reshape(-1, *data.positions.shape[2:])
+        r = r[:: max(1, len(r) // DENSITY_FRAMES)]
         angles = np.stack([measure(r, a.atoms) for a in axes], axis=-1)
         counts = tools.density(angles[np.isfinite(angles).all(1)], axes).astype(float)
         top = nice_limit(float(counts.max()))

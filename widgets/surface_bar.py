@@ -64,10 +64,12 @@ class SurfaceBar(QWidget):
         row.setContentsMargins(0, 0, 0, 0)
         row.setSpacing(4)
         self.versus, self.range_label = QLabel("to"), QLabel("0 –")
-        for part in (self.energy, self.difference, self.versus, self.reference):
+        left: tuple[QWidget, ...] = (self.energy, self.difference, self.versus, self.reference)
+        right: tuple[QWidget, ...] = (self.range_label, self.top, self.marks)
+        for part in left:
             row.addWidget(part)
         row.addStretch(1)
-        for part in (self.range_label, self.top, self.marks):
+        for part in right:
             row.addWidget(part)
         group.buttonToggled.connect(lambda _button, on: self.mode_changed.emit() if on else None)
 

@@ -26,7 +26,7 @@ from core.dataset import Dataset
 from core.molecule import Molecule
 from widgets.field_list import FieldList
 from widgets.loading import load_item
-from widgets.session import Session
+from widgets.session import Geometries, Session
 from widgets.surface_data import dihedral_label
 
 MAX_POINTS = 40_000  # per force field: a 200 x 200 map
@@ -54,7 +54,7 @@ class StartReader:
         record = item.molecule if hasattr(item, "molecule") else self.project.load(item)
         if isinstance(record, Dataset):
             molecule = record.molecule
-            if record.has_energy.any():
+            if record.energies is not None and record.has_energy.any():
                 lowest = int(np.nanargmin(record.energies))
                 molecule = dataclasses.replace(molecule, positions=record.positions[lowest])
             record = molecule
@@ -156,8 +156,8 @@ class SurfaceForm(QWidget):
             box.setMinimumWidth(120)
         self.range1, self.range2 = RangeRow(1), RangeRow(2)
         self.kind = QComboBox()
-        self.kind.addItem("rigid: only turned", False)
-        self.kind.addItem("relaxed: all else minimised", True)
+        self.kind.addItem("rigid (only turned)", False)
+        self.kind.addItem("relaxed (minimised)", True)
         self.kind.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
         self.kind.setAccessibleName("Rigid or relaxed")
         self.kind.setToolTip(
@@ -169,15 +169,16 @@ class SurfaceForm(QWidget):
         form.setContentsMargins(0, 0, 0, 0)
         form.setVerticalSpacing(4)
         form.setHorizontalSpacing(6)
-        for label, box in (
+        rows: tuple[tuple[str, QWidget], ...] = (
             ("Molecule", self.molecule),
             ("Axis 1", self.axis1),
-            (None, self.range1),
+            ("", self.range1),
             ("Axis 2", self.axis2),
-            (None, self.range2),
+            ("", self.range2),
             ("Scan", self.kind),
-        ):
-            form.addRow(box) if label is None else form.addRow(label, box)
+        )
+        for label, widget in rows:
+            form.addRow(label, widget) if label else form.addRow(widget)
         outer = QVBoxLayout(self)
         outer.setContentsMargins(0, 0, 0, 0)
         outer.setSpacing(4)
@@ -225,22 +226,20 @@ class SurfaceForm(QWidget):
     def _choose_molecule(self) -> None:
         chosen = self.molecule.currentData()
         project, shown = self.session.project, self.session.geometries
-        if chosen is None or (chosen == "" and shown is None):
+        item: Any = None
+        if chosen:
+            item = project.item(chosen)
+        elif chosen == "" and shown is not None:
+            molecule = self._as_shown(shown)
+            old = self.start if self._wanted == "" else None
+            if old is not None and np.array_equal(old.molecule.numbers, molecule.numbers):
+                self.start = Start(molecule, old.dihedrals)
+                return
+            item = Viewed(molecule)
+        if item is None:
             self.start, self._wanted = None, ""
             self._show_axes()
             return
-        if chosen:
-            item = project.item(chosen)
-        else:
-            now = shown.positions[self.session.frame]
-            same = self.start and np.array_equal(
-                self.start.molecule.numbers, shown.molecule.numbers
-            )
-            if same and self._wanted == "":
-                molecule = dataclasses.replace(shown.molecule, positions=now)
-                self.start = Start(molecule, self.start.dihedrals)
-                return
-            item = Viewed(dataclasses.replace(shown.molecule, positions=now))
         self._wanted = chosen
         self.error = ""
 
@@ -255,6 +254,10 @@ class SurfaceForm(QWidget):
 
         load_item(self, StartReader(project), item, done=done, failed=failed)
 
+    def _as_shown(self, shown: Geometries) -> Molecule:
+        """The molecule view's molecule in the frame that is shown."""
+        return dataclasses.replace(shown.molecule, positions=shown.positions[self.session.frame])
+
     def set_start(self, start: Start) -> None:
         """Scan this molecule; axes that do not fit it are replaced by the suggested ones."""
         self.start = start
@@ -267,21 +270,24 @@ class SurfaceForm(QWidget):
             self._show_axes()
 
     def _fitting(self, atoms: tuple[int, ...] | None) -> tuple[int, ...] | None:
-        ok = atoms is not None and self.start is not None
-        return atoms if ok and not why_not_dihedral(self.start.molecule, atoms) else None
+        if atoms is None or self.start is None:
+            return None
+        return None if why_not_dihedral(self.start.molecule, atoms) else atoms
 
     def _show_axes(self) -> None:
         for which, box in enumerate((self.axis1, self.axis2)):
             chosen = self.session.axes[which]
-            rows = list(self.start.dihedrals) if self.start else []
-            picked = chosen is not None and tuple(chosen) not in [tuple(r) for r in rows]
             box.blockSignals(True)
             box.clear()
-            for atoms in rows:
-                box.addItem(dihedral_label(self.start.molecule, atoms), tuple(atoms))
-            if picked and self.start and max(chosen) < len(self.start.molecule.numbers):
-                label = dihedral_label(self.start.molecule, chosen)
-                box.addItem(f"{label} (picked)", tuple(chosen))
+            if self.start is not None:
+                molecule = self.start.molecule
+                rows = [tuple(r) for r in self.start.dihedrals]
+                for atoms in rows:
+                    box.addItem(dihedral_label(molecule, atoms), atoms)
+                inside = chosen is not None and max(chosen) < len(molecule.numbers)
+                if chosen is not None and inside and tuple(chosen) not in rows:
+                    label = dihedral_label(molecule, chosen)
+                    box.addItem(f"{label} (picked)", tuple(chosen))
             if which == 1:
                 box.insertItem(0, "none: a profile", None)
             at = 0 if which == 1 else -1
@@ -340,8 +346,11 @@ class SurfaceForm(QWidget):
         problem = self.problem()
         if problem or self.start is None:
             raise ValueError(problem)
+        molecule, shown = self.start.molecule, self.session.geometries
+        if self.molecule.currentData() == "" and shown is not None:
+            molecule = self._as_shown(shown)
         return SurfaceSpec(
-            molecule=self.start.molecule,
+            molecule=molecule,
             axes=self.axes(),
             fields=self.fields.refs(),
             relax=bool(self.kind.currentData()),

@@ -319,7 +319,7 @@ class SurfaceGrid(QWidget):
             y = y0 + row * (h + pad_y)
             wide = w + left + surface_view.RIGHT + (label if first else 0)
             tall = h + bottom + surface_view.TOP + (label if last else 0)
-            title = QRect(x + label + left, y, w, TITLE)
+            title = QRect(x + label + left, y, w + surface_view.RIGHT, TITLE)
             view = QRect(x + (0 if first else label), y + TITLE, wide, tall)
             self._places.append((title, view, first, last))
         for k in range(min(n, len(self.views))):

@@ -148,6 +148,22 @@ def newest_surface(session: Session) -> Any:
     return next((i for i in reversed(there) if dihedrals_of(i) == wanted), None)
 
 
+class GridReader:
+    """Stands where `load_item` wants a project: the surface a scanned data set holds, or None."""
+
+    def __init__(self, session: Session) -> None:
+        self.project = session.project
+        self.atoms = tuple(tuple(a) for a in session.axes if a is not None)
+
+    def load(self, item: Any) -> SurfaceData | None:
+        """None where the geometries are no regular grid over the dihedrals chosen."""
+        data = self.project.load(item)
+        if not self.atoms or max(map(max, self.atoms)) >= len(data.molecule.numbers):
+            return None
+        label = data.level or f"Reference: {item.name}"
+        return SurfaceData.from_dataset(data, self.atoms, label=label, source=item.id)
+
+
 class SurfaceBehind(QObject):
     """Keeps the newest surface over the dihedrals chosen at hand."""
 

@@ -28,7 +28,7 @@ class DegreeAxis(pg.AxisItem):
         """Levels and positions, as pyqtgraph wants them."""
         span = max(high - low, 1e-9)
         fine = next(s for s in (1, 5, 10, 30, 60) if s == 60 or span <= 4.01 * s)
-        room = 30 if self.orientation in ("bottom", "top") else 18
+        room = 38 if self.orientation in ("bottom", "top") else 18
         self._named = next(s for s in (fine, 180, 360) if s == 360 or size * s / span >= room)
         first = np.ceil((low - 1e-6) / fine) * fine
         return [(fine, list(np.arange(first, high + 1e-6, fine)))]
@@ -73,8 +73,8 @@ def colours(values: np.ndarray, low: float, high: float, kind: str, *, dark: boo
     rgba[..., 3] = np.where(finite, 255, 0)
     outside = finite & ((t > 1 + 1e-6) | (t < -1e-6))
     if outside.any():
-        i, j = np.indices(values.shape, sparse=True)
-        stripes = outside & ((i + j) % HATCH < HATCH // 3)
+        rows, columns = (np.arange(n) for n in values.shape)
+        stripes = outside & (np.add.outer(rows, columns) % HATCH < HATCH // 3)
         rgba[stripes, :3] = (90, 90, 90)
     return rgba
 
@@ -250,7 +250,8 @@ class SurfaceView(PlotWidget):
 
     # -- inside -----------------------------------------------------------------------------
     def _extent(self) -> list[tuple[float, float]]:
-        return [tuple(float(v) for v in np.rad2deg(tools.extent(a))) for a in self.axes]
+        ends = [np.rad2deg(tools.extent(a)) for a in self.axes]
+        return [(float(low), float(high)) for low, high in ends]
 
     def _wrapped(self, angles: np.ndarray) -> np.ndarray:
         """Points on the edge of a full period also at its other end: both sides show them."""

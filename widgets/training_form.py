@@ -79,7 +79,7 @@ class TrainingForm(QWidget):
         self.device = Choice()
         for combo in (self.data, self.field, self.device):  # long names must not widen the form
             combo.setSizeAdjustPolicy(Choice.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
-            combo.setMinimumContentsLength(12)
+            combo.setMinimumContentsLength(8)
         self.problem = text_label("What must be corrected", wrap=True)
         self.problem.setForegroundRole(self.palette().ColorRole.BrightText)
         self.cost = text_label("Cost of this training", wrap=True)
@@ -109,9 +109,15 @@ class TrainingForm(QWidget):
             text.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Minimum)
         box = QVBoxLayout(self)
         box.setContentsMargins(6, 4, 6, 4)
-        for w in (data, split, field, self.problem, self.cost, self.train):
+        for w in (data, split, field):
             box.addWidget(w)
         box.addStretch(1)
+        # stays in sight however long the form is: the panel puts it under the scrolling part
+        self.foot = QWidget()
+        foot = QVBoxLayout(self.foot)
+        foot.setContentsMargins(6, 0, 6, 4)
+        for part in (self.problem, self.cost, self.train):
+            foot.addWidget(part)
 
         self.data.currentIndexChanged.connect(lambda _i: self._load())
         self.field.currentIndexChanged.connect(lambda _i: self._field_chosen())

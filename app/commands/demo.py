@@ -43,7 +43,7 @@ OTHERS = ("mmff94", "uff", "gfn2-xtb")
 #: C-C-O-H and H-C-C-O, 24 points each over one period.
 AXES = tuple(
     Axis(atoms=atoms, start=-np.pi, stop=np.pi - np.pi / 12, n=24)
-    for atoms in ((0, 1, 2, 8), (3, 0, 1, 2))
+    for atoms in ((1, 0, 2, 8), (5, 1, 0, 2))
 )
 
 

@@ -67,7 +67,7 @@ class Errors:
 
 
 def run(spec: ErrorsSpec, context: Context) -> Errors:
-    """See ErrorsSpec. Raises ForceFieldError, StorageError or ValueError saying what does not fit."""
+    """See ErrorsSpec. Raises ForceFieldError, StorageError or ValueError saying what is wrong."""
     from pathlib import Path
 
     from core import storage
@@ -106,9 +106,7 @@ def evaluate(
 
     energy, forces, bulk, notes = predict_frames(force_field, dataset, frames, context)
     true_e = np.full(len(frames), np.nan) if dataset.energies is None else dataset.energies[frames]
-    true_f = (
-        np.full_like(forces, np.nan) if dataset.forces is None else dataset.forces[frames]
-    )
+    true_f = np.full_like(forces, np.nan) if dataset.forces is None else dataset.forces[frames]
     ok_e = np.isfinite(true_e) & np.isfinite(energy)
     ok_f = np.isfinite(true_f).all((1, 2)) & np.isfinite(forces).all((1, 2))
     if len(frames) and not ok_e.any() and not ok_f.any():

@@ -16,10 +16,6 @@ if TYPE_CHECKING:
     from core.dataset import Dataset
     from core.engine.context import Context
 
-#: Which frames are drawn moves a small model's error by 2 % (ethanol, 200 frames: 36.4 ± 0.7 meV/Å
-#: over ten seeds); this one is neither lucky nor unlucky.
-DEFAULT_SEED = 2
-
 
 @wire
 @dataclass(frozen=True, eq=False)
@@ -35,7 +31,7 @@ class FitSpec:
     n_train: int = 200
     n_valid: int = 100
     n_test: int = 0
-    seed: int = DEFAULT_SEED
+    seed: int = 0
     method: str = "energy-stratified"
     hyper: dict[str, bool | int | float | str] = field(default_factory=dict)
     split: Split | None = None
@@ -49,7 +45,8 @@ class FitSpec:
 class Fit:
     """A trained force field: `model` is the path of its file.
 
-    errors: on the test frames. curves: name -> (2,P) points of what was plotted live. info: what
+    errors: on the test frames. curves: name -> (2,P) points of what was plotted live,
+    curve_labels: name -> titles of its axes. info: what
     the method wants to tell (permutations found, sigma chosen …). fit_seconds wall clock;
     peak_rss bytes of the worker; versions of what computed it; stopped: ended early on request.
     """
@@ -67,6 +64,7 @@ class Fit:
     device: str = "cpu"
     versions: dict[str, str] = field(default_factory=dict)
     stopped: bool = False
+    curve_labels: dict[str, tuple[str, str]] = field(default_factory=dict)
 
 
 def run(spec: FitSpec, context: Context) -> Fit:
@@ -121,6 +119,7 @@ def run(spec: FitSpec, context: Context) -> Fit:
         errors=errors,
         hyper=dataclasses.asdict(hyper),
         curves=part.curves(),
+        curve_labels=part.curve_labels(),
         info={**notes, **getattr(model, "notes", {})},
         fit_seconds=seconds,
         peak_rss=context.peak_rss(),

@@ -56,7 +56,8 @@ def jacobian(slope: torch.Tensor, inc: torch.Tensor) -> torch.Tensor:
 def permute_pairs(permutations: np.ndarray) -> np.ndarray:
     """How atom permutations act on the descriptor.
 
-    permutations (S,N): row s sends a geometry r to r[s]. Returns (S,D) indices: d(r[s]) = d(r)[row].
+    permutations (S,N): row s sends a geometry r to r[s]. Returns (S,D) indices with
+    d(r[s]) = d(r)[row].
     """
     n = permutations.shape[1]
     a, b = pairs(n)
@@ -72,12 +73,11 @@ def internal_basis(positions: torch.Tensor) -> torch.Tensor:
     each geometry, R = 3N-6 (3N-5 as soon as one geometry is linear). J has no component outside.
     """
     m, n, _ = positions.shape
-    like = {"dtype": positions.dtype, "device": positions.device}
     centred = positions - positions.mean(1, keepdim=True)
-    rigid = torch.zeros(m, n, 3, 6, **like)
+    rigid = positions.new_zeros(m, n, 3, 6)
     for axis in range(3):
         rigid[:, :, axis, axis] = 1.0 / n**0.5
-        unit = torch.zeros(3, **like)
+        unit = positions.new_zeros(3)
         unit[axis] = 1.0
         rigid[:, :, :, 3 + axis] = torch.linalg.cross(unit.expand_as(centred), centred)
     u, s, _ = torch.linalg.svd(rigid.reshape(m, 3 * n, 6), full_matrices=True)

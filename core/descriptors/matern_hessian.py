@@ -1,9 +1,9 @@
 """The permutation-symmetrised Hessian of the Matérn-5/2 kernel between geometries.
 
 With x = |d - d'| in descriptor space and r = sqrt(5) x / sigma the kernel is
-k = (1 + r + r²/3) e^{-r}, and its mixed second derivative
+k = (1 + r + r²/3) e^{-r}, and its mixed second derivative d²k / dd dd' is
 
-    -d²k/dd dd' ... : H(d, d') = c e^{-r} [(1 + r) I - (5/sigma²) (d-d')(d-d')^T], c = 5/(3 sigma²).
+    H(d, d') = c e^{-r} [(1 + r) I - (5/sigma²) (d-d')(d-d')^T], c = 5/(3 sigma²).
 
 One block of Sauceda 2020 eq. 1 between geometries i and j is (sum over the permutations P_q)
 

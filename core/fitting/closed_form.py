@@ -7,8 +7,13 @@ matrix products (as fast as LAPACK's), and between panels a job can report progr
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from itertools import pairwise
 
 import torch
+
+from core.fitting.cores import Spread
+
+ROWS = 2048  #: rows of a panel that one core divides at a time
 
 
 class NotPositiveDefinite(ArithmeticError):
@@ -30,8 +35,7 @@ class LowerPanels:
         self.starts = starts
         n = starts[-1]
         self.panels = [
-            torch.empty(n - a, b - a, dtype=dtype, device=device)
-            for a, b in zip(starts[:-1], starts[1:], strict=True)
+            torch.empty(n - a, b - a, dtype=dtype, device=device) for a, b in pairwise(starts)
         ]
 
     def __len__(self) -> int:
@@ -42,32 +46,36 @@ class LowerPanels:
         for panel in self.panels:
             panel[: panel.shape[1]].diagonal().add_(value)
 
-    def factorise(self, report: Callable[[float], None]) -> None:
+    def factorise(self, report: Callable[[float], None], spread: Spread = map) -> None:
         """Overwrite with the Cholesky factor L (right-looking); report(0..1) after each product.
 
-        Raises NotPositiveDefinite.
+        spread: a `map` that may share its pieces between cores. Raises NotPositiveDefinite.
         """
         n = self.starts[-1]
-        total = sum(float(n - a) ** 2 * (b - a) for a, b in self._spans())
-        done = 0.0
+        work = [(n - a) * float(b - a) * (n - a) for a, b in self._spans()]
+        total, done = sum(work), 0.0
         for k, (start, stop) in enumerate(self._spans()):
             panel, width = self.panels[k], stop - start
             square, info = torch.linalg.cholesky_ex(panel[:width])
             if int(info) != 0 or not bool(torch.isfinite(square.diagonal()).all()):
                 raise NotPositiveDefinite(start)
             panel[:width] = square
-            below = panel[width:]
-            if len(below):
-                # X L^T = B, solved in place of B
-                below.copy_(torch.linalg.solve_triangular(square.T, below, upper=True, left=False))
-            done += float(n - start) * width * width
-            report(min(1.0, done / total))
-            for j in range(k + 1, len(self)):
+
+            def divide(part: torch.Tensor, upper: torch.Tensor = square.T) -> None:
+                part.copy_(torch.linalg.solve_triangular(upper, part, upper=True, left=False))
+
+            def update(j: int, panel: torch.Tensor = panel, start: int = start) -> None:
                 first, last = self.starts[j] - start, self.starts[j + 1] - start
-                rest = panel[first:]
-                self.panels[j].addmm_(rest, panel[first:last].T, alpha=-1.0)
-                done += 2.0 * len(rest) * (last - first) * width
-                report(min(1.0, done / total))
+                self.panels[j].addmm_(panel[first:], panel[first:last].T, alpha=-1.0)
+
+            for _ in spread(divide, panel[width:].split(ROWS)):
+                pass
+            later = len(self) - k - 1
+            for i, _ in enumerate(spread(update, range(k + 1, len(self)))):
+                # the products get shorter with j: two linear ramps make the square of what is left
+                report(min(1.0, (done + work[k] * (1 - (1 - (i + 1) / later) ** 2)) / total))
+            done += work[k]
+            report(min(1.0, done / total))
 
     def solve(self, right: torch.Tensor) -> torch.Tensor:
         """x (n,) of L L^T x = right (n,), after `factorise`."""
@@ -84,4 +92,4 @@ class LowerPanels:
         return x[:, 0]
 
     def _spans(self) -> Iterator[tuple[int, int]]:
-        return zip(self.starts[:-1], self.starts[1:], strict=True)
+        return pairwise(self.starts)

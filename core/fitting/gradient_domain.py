@@ -1,20 +1,18 @@
-"""Solve (K + lambda I) alpha = -F of Sauceda 2020 eq. 1 for one kernel width.
-
-Assembly runs in threads that each use one core: the pieces are small, and threads inside each
-operation would spend longer waiting for each other than computing.
-"""
+"""Solve (K + lambda I) alpha = -F of Sauceda 2020 eq. 1 for one kernel width."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from itertools import pairwise
 
 import torch
 
 from core.descriptors.matern_hessian import MaternHessian
 from core.fitting.closed_form import LowerPanels, NotPositiveDefinite
+from core.fitting.cores import Spread
 
 PANEL = 768  #: columns of a panel, rounded to whole geometries: wide enough for full-speed products
+PIECE = 100  #: geometries whose rows one core fills at a time
 MAX_LAM = 1e-6  #: regularisation is never raised beyond this on the program's own account
 
 
@@ -30,31 +28,26 @@ def flops(n_train: int, per_frame: int, descriptor: int, permutations: int) -> t
     return pair * n_train**2 / 2.0, float(n_train * per_frame) ** 3 / 3.0
 
 
-def one_thread_each(threads: int) -> ThreadPoolExecutor:
-    """Threads that each run torch operations on one core."""
-    return ThreadPoolExecutor(threads, initializer=torch.set_num_threads, initargs=(1,))
-
-
-def assemble(kernel: MaternHessian, report: Callable[[float], None]) -> LowerPanels:
+def assemble(
+    kernel: MaternHessian, report: Callable[[float], None], spread: Spread = map
+) -> LowerPanels:
     """The lower triangle of K; report(0..1) after each panel."""
     m, _, r = kernel.g.shape
-    step = max(1, PANEL // r)
-    frames = [*range(0, m, step), m]
+    frames = [*range(0, m, max(1, PANEL // r)), m]
     panels = LowerPanels([a * r for a in frames], dtype=kernel.g.dtype, device=kernel.g.device)
-    threads = 1 if kernel.g.is_cuda else torch.get_num_threads()
     total, done = m * (m + 1) / 2.0, 0.0
-    with one_thread_each(threads) as pool:
-        for out, first, last in zip(panels.panels, frames[:-1], frames[1:], strict=True):
-            piece = max(8, -(-(m - first) // (2 * threads)))
+    for out, (first, last) in zip(panels.panels, pairwise(frames), strict=True):
+        rows = [*range(first, m, PIECE), m]
 
-            def work(start: int, out=out, first=first, last=last, piece=piece) -> None:
-                stop = min(m, start + piece)
-                rows = out[(start - first) * r : (stop - first) * r]
-                kernel.fill(rows, slice(start, stop), slice(first, last))
+        def fill(piece: tuple[int, int], out=out, first=first, last=last) -> None:
+            start, stop = piece
+            part = out[(start - first) * r : (stop - first) * r]
+            kernel.fill(part, slice(start, stop), slice(first, last))
 
-            list(pool.map(work, range(first, m, piece)))
-            done += (last - first) * (2 * m - first - last + 1) / 2.0
-            report(min(1.0, done / total))
+        for _ in spread(fill, pairwise(rows)):
+            pass
+        done += (last - first) * (2 * m - first - last + 1) / 2.0
+        report(min(1.0, done / total))
     return panels
 
 
@@ -65,6 +58,7 @@ def solve(
     report: Callable[[float, str], None],
     *,
     permutations: int,
+    spread: Spread = map,
 ) -> tuple[torch.Tensor, float]:
     """alpha (M,R) eV Å from the energy gradient (M,R) eV/Å along the internal directions.
 
@@ -77,10 +71,10 @@ def solve(
     # small products run at about a third of the speed of the large ones
     share = 3.0 * build / (3.0 * build + factor)
     while True:
-        panels = assemble(kernel, lambda f: report(share * f, "building the kernel matrix"))
+        panels = assemble(kernel, lambda f: report(share * f, "building the kernel matrix"), spread)
         panels.add_diagonal(lam)
         try:
-            panels.factorise(lambda f: report(share + (1 - share) * f, "solving"))
+            panels.factorise(lambda f: report(share + (1 - share) * f, "solving"), spread)
         except NotPositiveDefinite:
             if lam * 10 > MAX_LAM:
                 raise

@@ -18,6 +18,7 @@ class Part(Context):
         super().__init__(device=device or whole.device, job=whole.job)
         self._whole, self._from, self._to = whole, start, stop
         self._curves: dict[str, list[np.ndarray]] = {}
+        self._labels: dict[str, tuple[str, str]] = {}
 
     @property
     def stopping(self) -> bool:
@@ -40,6 +41,7 @@ class Part(Context):
         """Append points to a live curve, and keep them."""
         points = np.array([np.atleast_1d(x), np.atleast_1d(y)], dtype=np.float64)
         self._curves.setdefault(name, []).append(points)
+        self._labels[name] = (x_label, y_label)
         self._whole.curve(name, x, y, x_label=x_label, y_label=y_label)
 
     def frame(self, **payload: Any) -> None:
@@ -53,3 +55,7 @@ class Part(Context):
     def curves(self) -> dict[str, np.ndarray]:
         """name -> (2,P) all points so far."""
         return {name: np.concatenate(parts, 1) for name, parts in self._curves.items()}
+
+    def curve_labels(self) -> dict[str, tuple[str, str]]:
+        """name -> titles of its x and y axis."""
+        return dict(self._labels)

@@ -18,6 +18,7 @@ from core.descriptors.inverse_distances import (
 from core.descriptors.matern_hessian import MaternHessian
 from core.descriptors.pair_distances import repeated_frames
 from core.fitting.closed_form import NotPositiveDefinite
+from core.fitting.cores import Spread, spread_over_cores
 from core.fitting.gradient_domain import bytes_needed, flops, solve
 from core.fitting.symmetry import SymmetryError, find_permutations
 from core.forcefields.base import ForceFieldError
@@ -51,26 +52,33 @@ class _Training:
     """The training frames as tensors, ready for any kernel width."""
 
     def __init__(
-        self, dataset: Dataset, frames: np.ndarray, permutations: np.ndarray, device: str
+        self,
+        dataset: Dataset,
+        frames: np.ndarray,
+        permutations: np.ndarray,
+        device: str,
+        spread: Spread,
     ) -> None:
-        like = {"dtype": torch.float64, "device": torch.device(device)}
         assert dataset.forces is not None
-        positions = torch.tensor(dataset.positions[frames], **like)
-        forces = torch.tensor(dataset.forces[frames], **like)
-        inc = incidence(positions.shape[1], **like)
+        self.spread = spread
+        positions = torch.tensor(dataset.positions[frames], device=device)
+        forces = torch.tensor(dataset.forces[frames], device=device)
+        inc = incidence(positions.shape[1], dtype=positions.dtype, device=positions.device)
         self.d, slope = describe(positions, inc)
         basis = internal_basis(positions)
         self.g = torch.bmm(jacobian(slope, inc), basis)
         gradient = -forces.reshape(len(frames), -1, 1)
         self.gradient = torch.bmm(basis.transpose(1, 2), gradient)[..., 0]
         self.permutations = permutations
-        self.images = torch.as_tensor(permute_pairs(permutations), device=like["device"])
+        self.images = torch.as_tensor(permute_pairs(permutations), device=device)
 
     def arrays(self, m: int, sigma: float, lam: float, report: Any) -> dict[str, Any]:
         """Solve with the first m frames: what SGDML's constructor needs, and the lam used."""
         kernel = MaternHessian(self.d[:m], self.g[:m], self.images, sigma)
         s = len(self.permutations)
-        alpha, lam = solve(kernel, self.gradient[:m], lam, report, permutations=s)
+        alpha, lam = solve(
+            kernel, self.gradient[:m], lam, report, permutations=s, spread=self.spread
+        )
         weights = torch.bmm(self.g[:m], alpha[..., None])[..., 0]
         return {
             "descriptors": self.d[:m].cpu().numpy(),
@@ -85,6 +93,18 @@ def fit_arrays(
     dataset: Dataset, split: Split, hyper: Any, context: Context, field: type[SGDML]
 ) -> dict[str, Any]:
     """Train on split.train; keyword arguments of SGDML. Raises ForceFieldError."""
+    with spread_over_cores(context.device) as spread:
+        return _fit(dataset, split, hyper, context, field, spread)
+
+
+def _fit(
+    dataset: Dataset,
+    split: Split,
+    hyper: Any,
+    context: Context,
+    field: type[SGDML],
+    spread: Spread,
+) -> dict[str, Any]:
     _check(dataset, split, hyper)
     train = split.train
     _check_memory(len(dataset.molecule.numbers), len(train), hyper, context.device)
@@ -99,7 +119,7 @@ def fit_arrays(
             raise ForceFieldError(f"sGDML: {error}") from None
     word = "permutation" if len(permutations) == 1 else "permutations"
     context.log(f"{len(permutations)} {word} of like atoms")
-    data = _Training(dataset, train, permutations, context.device)
+    data = _Training(dataset, train, permutations, context.device, spread)
     notes = {"permutations": str(len(permutations)), "training frames": str(len(train))}
 
     def make(arrays: dict[str, Any]) -> SGDML:
@@ -218,11 +238,12 @@ def _check(dataset: Dataset, split: Split, hyper: Any) -> None:
                 f"sGDML: {use} frame {missing[0] + 1} has no forces ({len(missing)} of "
                 f"{len(frames)} have none); sGDML learns from forces, choose frames that have them"
             )
-    again, first = repeated_frames(dataset.positions[split.train])
+    train = np.sort(split.train)
+    again, first = repeated_frames(dataset.positions[train])
     if len(again):
         raise ForceFieldError(
-            f"sGDML: training frame {split.train[again[0]] + 1} is the same geometry as frame "
-            f"{split.train[first[0]] + 1} ({len(again)} such repeats), which makes the equations "
+            f"sGDML: training frame {train[again[0]] + 1} is the same geometry as frame "
+            f"{train[first[0]] + 1} ({len(again)} such repeats), which makes the equations "
             "singular; leave the repeats out"
         )
     if hyper.sigma == 0 and len(split.valid) == 0:

@@ -92,9 +92,9 @@ def draw(
     """
     if method not in METHODS:
         raise SplitError(f"there is no split {method!r}; there are: {', '.join(METHODS)}")
-    if n_train < 1 or n_valid < 0 or n_test < 0:
+    if n_train < 1 or n_valid < 0 or n_test < 0 or seed < 0:
         raise SplitError(
-            f"{n_train} training, {n_valid} validation and {n_test} test frames: "
+            f"seed {seed}, {n_train} training, {n_valid} validation and {n_test} test frames: "
             "at least 1 training frame and no negative numbers"
         )
     pool, notes = usable(dataset)
@@ -103,7 +103,8 @@ def draw(
         raise SplitError(
             f"{dataset.name}: {n_train} training frames asked, {len(pool)} can be used{left_out}"
         )
-    rng = np.random.default_rng(seed)
+    # the size is part of the key: the points of a learning curve are independent samples
+    rng = np.random.default_rng([seed, n_train])
     train = METHODS[method](pool, n_train, rng, dataset)
     # a shuffled order makes every prefix a fair smaller sample of the same kind
     train = rng.permutation(train)

@@ -16,16 +16,15 @@ product over all geometries, training geometries and permutations at once.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
 import torch
 
 from core.dataset import Dataset, Split
 from core.descriptors.inverse_distances import describe, incidence, permute_pairs, pull_back
+from core.fitting.cores import one_core, one_core_each
 from core.forcefields.base import ForceField, ForceFieldError, hyper
 from core.forcefields.info import Info
 from core.molecule import Molecule
@@ -37,16 +36,6 @@ CHUNK = 200_000  #: elements of one (geometries x training images) block in comp
 SHARED = 50_000  #: elements from which on a second core pays
 GPU_CHUNK = 40_000_000
 TINY = 1e-24  #: 1/Å², keeps the root of the squared distance differentiable at a training point
-
-
-@contextmanager
-def _one_thread(threads: int) -> Iterator[None]:
-    """Blocks are too small to share between cores: waiting for each other costs more."""
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(threads)
 
 
 @dataclass(frozen=True)
@@ -99,6 +88,7 @@ class SGDML(ForceField):
         absolute_energy=True,
     )
     Hyper = SGDMLHyper
+    QUICK: ClassVar[dict[str, bool | int | float | str]] = {"sigma": 20.0}
 
     def __init__(
         self,
@@ -121,7 +111,8 @@ class SGDML(ForceField):
         self.descriptors, self.weights, self.permutations = descriptors, weights, permutations
         self.length, self.offset, self.absolute = float(sigma), float(offset), absolute
         if not absolute:
-            self.INFO = dataclasses.replace(type(self).INFO, absolute_energy=False)
+            # nothing to compare with: the reader of this one object must not take it for absolute
+            self.INFO = dataclasses.replace(type(self).INFO, absolute_energy=False)  # type: ignore[misc]
         like = {"dtype": self.dtype, "device": self.device}
         self.inc = incidence(len(molecule.numbers), **like)
         images = permute_pairs(permutations)
@@ -155,12 +146,10 @@ class SGDML(ForceField):
         images, threads = len(self.images), torch.get_num_threads()
         step = max(1, (GPU_CHUNK if positions.is_cuda else CHUNK) // images)
         if positions.is_cuda or threads == 1 or len(positions) * images < SHARED:
-            with _one_thread(threads):
+            with one_core():
                 return self._lane(positions, step)
         if self._pool is None:
-            from core.fitting.gradient_domain import one_thread_each
-
-            self._pool = one_thread_each(threads)
+            self._pool = one_core_each(threads)
         share = -(-len(positions) // threads)
         done = list(self._pool.map(lambda p: self._lane(p, step), positions.split(share)))
         return torch.cat([e for e, _ in done]), torch.cat([f for _, f in done])
@@ -199,11 +188,8 @@ class SGDML(ForceField):
         """See `core.fitting.sgdml_fit`. Raises ForceFieldError on data that cannot be fitted."""
         from core.fitting.sgdml_fit import fit_arrays
 
-        return cls(
-            dataset.molecule, hyper, device=context.device, **fit_arrays(
-                dataset, split, hyper, context, cls
-            )
-        )  # fmt: skip
+        found = fit_arrays(dataset, split, hyper, context, cls)
+        return cls(dataset.molecule, hyper, device=context.device, **found)
 
     def state(self) -> dict[str, np.ndarray]:
         """Training descriptors, weights, permutations and the numbers that scale them."""
@@ -239,7 +225,9 @@ class SGDML(ForceField):
             raise ForceFieldError(f"the sGDML model does not fit a molecule of {n} atoms")
         if p.ndim != 2 or p.shape[1] != n or not (np.sort(p, 1) == np.arange(n)).all():
             raise ForceFieldError("the sGDML model's permutations are not permutations")
-        if not (np.isfinite(d).all() and np.isfinite(w).all() and sigma > 0):
+        if not (
+            np.isfinite(d).all() and np.isfinite(w).all() and np.isfinite([sigma, offset]).all()
+        ):
             raise ForceFieldError("the sGDML model holds numbers that are not finite")
         return cls(
             molecule,

@@ -33,6 +33,7 @@ class TextFormat:
     label: str
     globs: tuple[str, ...]
     mark: bytes = b""
+    counts: int = 0  # line (from 1) up to which atoms are announced; ASE sets memory aside for them
 
 
 FORMATS = (
@@ -48,8 +49,8 @@ FORMATS = (
     TextFormat("gen", "DFTB+ gen", ("*.gen",)),
     TextFormat("gromacs", "GROMACS gro", ("*.gro",)),
     TextFormat("vasp-out", "VASP OUTCAR", ("*OUTCAR*",)),
-    TextFormat("vasp-xdatcar", "VASP XDATCAR", ("*XDATCAR*",)),
-    TextFormat("vasp", "VASP POSCAR", ("*POSCAR*", "*CONTCAR*", "*.poscar")),
+    TextFormat("vasp-xdatcar", "VASP XDATCAR", ("*XDATCAR*",), counts=7),
+    TextFormat("vasp", "VASP POSCAR", ("*POSCAR*", "*CONTCAR*", "*.poscar"), counts=7),
     TextFormat("xsf", "XSF", ("*.xsf",)),
     TextFormat("castep-castep", "CASTEP", ("*.castep",)),
     TextFormat("cube", "cube", ("*.cube",)),
@@ -117,6 +118,7 @@ def read(path: Path, options: Options, *, name: str = "") -> Raw:
         raise ReaderError(
             path, f"the format {shown(name or path.suffix)!r} is not one that is read"
         )
+    _announced(path, text, known)
     frames = _ase(path, text, known)
     collector = Collector(str(path))
     periodic = False
@@ -127,6 +129,17 @@ def read(path: Path, options: Options, *, name: str = "") -> Raw:
     notes = ("the box is periodic; PEScape takes the atoms as a free molecule",) * periodic
     said = Stated("eV", "Å", ("eV", "Å"), why=f"ASE converts {known.label}", binding=True)
     return Raw(format=known.label, blocks=collector.blocks(), stated=said, notes=notes)
+
+
+def _announced(path: Path, text: str, known: TextFormat) -> None:
+    for number, line in enumerate(text.split("\n", known.counts)[: known.counts], start=1):
+        words = line.split()
+        if words and all(w.isascii() and w.isdigit() for w in words):
+            atoms = sum(int(w[:18]) for w in words)
+            if atoms > MAX_ATOMS:
+                raise ReaderError(
+                    path, f"announces {atoms} atoms; at most {MAX_ATOMS} are possible", line=number
+                )
 
 
 def _ase(path: Path, text: str, known: TextFormat) -> list:

@@ -86,7 +86,7 @@ def _one(
     energies = None if block.energies is None else block.energies * units.energy_ev
     forces = None if block.forces is None else block.forces * units.force_ev
     notes, problems = list(raw.notes + block.notes), list(raw.problems + units.problems)
-    molecule = _molecule(block, positions, energies, name, notes)
+    molecule = _molecule(block, positions, energies, name, source, notes)
     try:
         dataset = Dataset(
             name=name,
@@ -133,7 +133,12 @@ def _one(
 
 
 def _molecule(
-    block: Block, positions: np.ndarray, energies: np.ndarray | None, name: str, notes: list[str]
+    block: Block,
+    positions: np.ndarray,
+    energies: np.ndarray | None,
+    name: str,
+    source: str,
+    notes: list[str],
 ) -> Molecule:
     """The molecule in its lowest-energy frame (else the first), with bonds."""
     from core.bonding import perceive
@@ -144,7 +149,7 @@ def _molecule(
     electrons = int(block.numbers.sum()) - block.charge
     multiplicity = block.multiplicity or (2 if electrons % 2 else 1)
     if electrons < 0:
-        raise ReaderError(name, f"a charge of {block.charge:+d} is more than all its electrons")
+        raise ReaderError(source, f"a charge of {block.charge:+d} is more than all its electrons")
     if not 1 <= multiplicity <= electrons + 1 or (electrons + multiplicity) % 2 == 0:
         notes.append(
             f"a multiplicity of {multiplicity} does not fit {electrons} electrons: "

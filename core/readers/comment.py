@@ -7,15 +7,18 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
+from core.readers.errors import shown
 from core.readers.raw import Stated
 
 _NUMBER = r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eEdD][-+]?\d+)?"
 NUMBER = re.compile(_NUMBER)
-# Possessive (++, *+): no backtracking, so a hostile line costs linear time.
+# Possessive (++, *+), matched word by word and an error where a quote stays open: no backtracking
+# and no second look at any character, so a hostile line costs linear time.
 ENTRY = re.compile(
     r"""(?P<key>[^\s=,"']++)\s*+=\s*+(?:"(?P<q>(?:[^"\\]|\\.)*+)"|'(?P<s>[^']*+)'"""
-    r"""|\{(?P<b>[^}]*+)\}|\[(?P<l>[^\]]*+)\]|(?P<v>[^\s"']++))"""
+    r"""|\{(?P<b>[^}]*+)\}|\[(?P<l>[^\]]*+)\]|(?P<open>["'{\[])|(?P<v>[^\s"']++))"""
 )
+WORD = re.compile(r"[\s,]++|[^\s,]++")
 LIST_LIMIT = 16
 
 
@@ -30,16 +33,25 @@ class Plain:
 def entries(comment: str) -> dict[str, str]:
     """key=value pairs of an extended-xyz comment, quotes and brackets removed.
 
-    Raises ValueError when a label is given twice with different values.
+    Raises ValueError for an entry given twice with different values and for a quote left open.
     """
     found: dict[str, str] = {}
-    for match in ENTRY.finditer(comment):
+    position = 0
+    while position < len(comment):
+        match = ENTRY.match(comment, position)
+        if match is None:
+            word = WORD.match(comment, position)
+            position = word.end() if word else len(comment)
+            continue
+        position = match.end()
         key = match["key"]
+        if match["open"]:
+            raise ValueError(f"{shown(key)} opens with {match['open']} and is never closed")
         value = next(match[g] for g in "qsblv" if match[g] is not None)
         if match["q"] is not None and "\\" in value:
             value = re.sub(r"\\(.)", r"\1", value)
         if found.get(key, value) != value:
-            raise ValueError(f"{key} is given twice, with different values")
+            raise ValueError(f"{shown(key)} is given twice, with different values")
         found[key] = value
     return found
 

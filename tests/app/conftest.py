@@ -34,6 +34,7 @@ class FakeEngine:
         self.broken, self.delay = broken, delay
         self.handles, self.specs, self.callbacks = {}, {}, []
         self.closed = False
+        self.devices = {"cpu": "a processor"}
         self.numbers = itertools.count(1)
         self.seq: dict[str, int] = {}
 

@@ -37,10 +37,9 @@ def startup() -> None:
 def stall(n_train: int = N_TRAIN) -> dict[str, float]:
     """Train in the real window -> longest stall s, stalls over 0.1 s, seconds of training."""
     from PySide6.QtCore import Qt
-    from PySide6.QtTest import QTest
     from PySide6.QtWidgets import QApplication
 
-    from app.stall import StallMonitor
+    from app.stall import StallMonitor, live
     from app.start import make_window
     from core.analyses.fit import FitSpec
 
@@ -51,7 +50,7 @@ def stall(n_train: int = N_TRAIN) -> dict[str, float]:
         while not ready():
             if time.monotonic() > until:
                 raise TimeoutError(f"{what} took longer than {seconds:g} s")
-            QTest.qWait(10)
+            live(10)
 
     with tempfile.TemporaryDirectory() as folder:
         window = make_window(
@@ -74,7 +73,7 @@ def stall(n_train: int = N_TRAIN) -> dict[str, float]:
         data = next(i for i in session.project.items("datasets") if i.name == "ethanol")
         window.open_workspace("Training")
         wait(lambda: window.settings.workspace == "Training", 10, "the training panel")
-        QTest.qWait(500)
+        live(500)
         monitor = StallMonitor()
         monitor.start()
         begin = time.monotonic()
@@ -91,7 +90,7 @@ def stall(n_train: int = N_TRAIN) -> dict[str, float]:
             title="sGDML",
         )
         wait(lambda: job in ended, 300, "training")
-        QTest.qWait(500)  # what the panels do with the result counts too
+        live(500)  # what the panels do with the result counts too
         longest = monitor.stop()
         figures = {
             "longest_stall_s": longest,

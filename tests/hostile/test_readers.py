@@ -11,13 +11,13 @@ import zipfile
 
 import numpy as np
 import pytest
-from conftest import archive, extxyz, geometries, npy, npz, ulm
-from mutate import mutate, mutate_member
 
 from core import readers
 from core.analyses.importing import ImportSpec, run
 from core.engine.context import Context
 from core.readers import ReaderError
+from tests.hostile.mutate import mutate, mutate_member
+from tests.hostile.seeds import archive, extxyz, geometries, npy, npz, ulm
 
 FORMATS = (
     "extxyz", "xyz", "npz", "sgdml", "mol", "mol3000", "sdf", "smiles", "pdb", "gaussian", "traj",
@@ -42,15 +42,20 @@ def watched():
     signal.signal(signal.SIGALRM, before)
 
 
+def sentence(text: str) -> str:
+    """A message that a window can show."""
+    assert text
+    assert text.isprintable()
+    assert len(text) < 600
+    return text
+
+
 def check(path, **settings) -> str:
     """Import; a ReaderError's text, or "" for a result. Anything else is the test's failure."""
     try:
         found = run(ImportSpec(str(path), **settings), Context())
     except ReaderError as error:
-        assert str(error)
-        assert str(error).isprintable()
-        assert len(str(error)) < 600
-        return str(error)
+        return sentence(str(error))
     for dataset, report in zip(found.datasets, found.reports, strict=True):
         assert np.isfinite(dataset.positions).all()
         assert report.frames == len(dataset)
@@ -107,7 +112,7 @@ def test_memory_stays_bounded():
 
 
 # -- one by one -------------------------------------------------------------------------------
-Z, R = npy("{'descr': '<i8', 'fortran_order': False, 'shape': (1,), }\n", b"\1" + b"\0" * 7), None
+Z = npy("{'descr': '<i8', 'fortran_order': False, 'shape': (1,), }\n", b"\1" + b"\0" * 7)
 
 
 def coordinates(shape: str, descr: str = "'<f8'", data: bytes = b"\0" * 24) -> bytes:
@@ -129,6 +134,8 @@ CRAFTED = {
     "equals.xyz": b"1\n" + b"=" * 900_000 + b"\nH 0 0 0\n",
     "quotes.xyz": b'1\na="' + b"\\" * 900_001 + b"\nH 0 0 0\n",
     "keys.xyz": b"1\n" + b" ".join(b"k%d=%d" % (k, k) for k in range(50_000)) + b"\nH 0 0 0\n",
+    "braces.xyz": b"1\n" + b"a={ " * 250_000 + b"\nH 0 0 0\n",
+    "backslash.xyz": b"1\n= " + b"\\" * 900_000 + b"\nH 0 0 0\n",
     "json.xyz": b'1\ncertificate="_JSON ' + b"[" * 200_000 + b'"\nH 0 0 0\n',
     "latin.xyz": "1\ncafé\nH 0 0 0\n".encode("latin-1"),
     "utf16.xyz": "1\n\nH 0 0 0\n".encode("utf-16"),
@@ -177,6 +184,7 @@ CRAFTED = {
     "cut.gjf": b"#p hf\n\n",
     "endless.cube": b"a\nb\n 3 0 0 0\n 999999999 1 0 0\n 999999999 0 1 0\n 999999999 0 0 1\n",
     "POSCAR": b"x\n1.0\n1 0 0\n0 1 0\n0 0 1\nH\n999999999\nDirect\n0 0 0\n",
+    "XDATCAR": b"x\n1.0\n1 0 0\n0 1 0\n0 0 1\nH\n999999999\nDirect configuration= 1\n",
     "coord": b"$coord\n0 0 0 zz\n",
     "gradient": b"$grad cycle\n",
     "a.log": b"Entering Gaussian System\n Standard orientation:\n",
@@ -204,7 +212,8 @@ def test_crafted(tmp_path, name):
 @pytest.mark.parametrize(
     ("name", "message"),
     [
-        ("empty.xyz", "is empty"), ("atoms.xyz", "1000000000000 atoms"), ("line.xyz", "longer than"),
+        ("empty.xyz", "is empty"), ("atoms.xyz", "1000000000000 atoms"),
+        ("line.xyz", "longer than"),
         ("far2.xyz", "coordinate of 1e"), ("energy.xyz", "energy of 1e"), ("bomb.npz", "zip bomb"),
         ("object.npz", "pickle"), ("code.npz", "header"), ("names.npz", "1500 entries"),
         ("shape.npz", "announces"), ("header.npz", "header of"), ("charge.xyz", "charge"),
@@ -242,9 +251,10 @@ def test_encrypted_and_doubled_members(tmp_path):
     path.write_bytes(bytes(data))
     assert "unpacked" in check(path)
     buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w") as out, pytest.warns(UserWarning, match="Duplicate"):
+    with zipfile.ZipFile(buffer, "w") as out:
         out.writestr("z.npy", Z)
-        out.writestr("z.npy", Z)
+        with pytest.warns(UserWarning, match="Duplicate"):
+            out.writestr("z.npy", Z)
     path.write_bytes(buffer.getvalue())
     assert "twice" in check(path)
 
@@ -299,7 +309,7 @@ def test_every_reader_on_every_seed(tmp_path, seeds, format):
 
 def test_many_molecules_are_refused(tmp_path):
     path = tmp_path / "many.xyz"
-    rows = [f"{n}\n\n" + "H 0 0 0\n" * 0 + "".join(f"H {k} 0 0\n" for k in range(n))
+    rows = [f"{n}\n\n" + "".join(f"H {k} 0 0\n" for k in range(n))
             for n in range(2, 1100)]  # fmt: skip
     path.write_text("".join(rows))
     assert "different molecules" in check(path)

@@ -154,6 +154,13 @@ def test_several_files_are_read_one_after_the_other(panel, session, water, tmp_p
     assert session.specs["job-2"].name == "b"
 
 
+def test_the_same_file_twice_gets_another_name(panel, session, water, tmp_path):
+    for job in ("job-1", "job-2"):
+        panel.import_file(str(tmp_path / "a.xyz"))
+        finish(session, job, water)
+    assert [i.name for i in session.project.items("datasets")] == ["a", "a (2)"]
+
+
 def test_smiles(panel, session, qtbot):
     panel.smiles.setText("CCO")
     panel.smiles.returnPressed.emit()

@@ -94,4 +94,5 @@ def test_time_left(seconds, text):
 
 def test_devices_names_cores_and_gpu():
     assert devices().startswith("CPU ")
-    assert "GPU" in devices()
+    assert devices(["cpu"]).endswith("/ no GPU")
+    assert devices(["cpu", "cuda:0", "cuda:1"]).endswith("/ GPU 2")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 
 import numpy as np
@@ -51,6 +52,17 @@ def test_the_widget_can_be_grabbed_and_follows_the_theme(panel, session):
     assert light[5, 5].mean() > 200
     assert dark[5, 5].mean() < 80
     session.set_dark(False)
+
+
+def test_bonds_found_later_are_drawn(panel, session):
+    """A molecule may come without bonds at first; double bonds are two sticks."""
+    bare = dataclasses.replace(ETHANOL, bonds=np.zeros((0, 2), int), orders=np.zeros(0))
+    session.show(Geometries(bare, frames()))
+    assert len(panel.view.bonds) == 8, "drawn from distances"
+    single = pixels(panel.view.image(1.0))
+    double = dataclasses.replace(ETHANOL, orders=np.full(8, 2.0))
+    session.show(Geometries(double, frames()))
+    assert (np.abs(pixels(panel.view.image(1.0)) - single).max(-1) > 40).sum() > 200
 
 
 def test_nothing_is_rendered_twice(panel, monkeypatch):

@@ -150,7 +150,7 @@ def test_train_makes_an_item_shows_its_curve_and_then_its_result(qtbot, panel, l
     lab.say(job, "started")
     lab.say(job, "progress", 0.25, message="matching permutations", seconds_left=12.0)
     assert panel.bar.value() == 25
-    assert panel.status.text() == "matching permutations, 12 s left"
+    assert panel.status.text() == "12 s left, matching permutations"
     for k in range(3):
         lab.say(job, "curve", name="validation", x=np.array([k]), y=np.array([1.0 / (k + 1)]),
                 x_label="σ", y_label="force MAE")  # fmt: skip
@@ -160,7 +160,8 @@ def test_train_makes_an_item_shows_its_curve_and_then_its_result(qtbot, panel, l
     qtbot.waitUntil(lambda: panel.result.fit is not None)
     assert not panel.stop.isVisible()
     assert "MAE" in panel.result.headline.text()
-    assert panel.fits.shown()[0][:3] == ["sGDML 20", "sGDML", "done"]
+    assert panel.fits.shown()[0][::5] == ["sGDML 20", "sGDML"]
+    assert panel.fits.shown()[0][6] == "done"
     assert panel.form.name.text() == "sGDML 20 (2)", "the next one gets another name"
 
 
@@ -227,8 +228,20 @@ def test_errors_parity_and_histogram_show_the_numbers_in_the_screens_unit(qtbot,
     assert edges[0] == -edges[-1]
     lab.session.set_unit(ENERGY_UNITS["eV"])
     assert np.abs(parity.predicted - parity.reference - 0.04).max() < 1e-12
-    assert panel.fits.model.columns[5].unit == "eV/Å"
-    assert panel.fits.shown()[0][5] == "0.0400"
+    assert panel.fits.model.columns[2].unit == "eV/Å"
+    assert panel.fits.shown()[0][2] == "0.0400"
+
+
+def test_a_curve_that_jumps_back_is_drawn_from_left_to_right_in_the_screens_unit(qtbot, panel, lab):
+    job = press_train(qtbot, panel, lab)
+    for x, y in ((20.0, 0.04), (28.0, 0.05), (14.0, 0.045)):
+        lab.say(job, "curve", name="valid", x=np.array([x]), y=np.array([y]), x_label="σ",
+                y_label="force MAE (eV/Å)")  # fmt: skip
+    lab.session.set_unit(ENERGY_UNITS["meV"])
+    x, y = panel.result.curve.series("valid")
+    assert x.tolist() == [14.0, 20.0, 28.0]
+    assert y == pytest.approx([45.0, 40.0, 50.0])
+    assert panel.result.curve._labels == ("σ", "force MAE (meV/Å)")
 
 
 def test_details_tell_how_it_was_made(qtbot, panel, lab):
@@ -301,3 +314,22 @@ def test_a_fit_started_elsewhere_is_followed(qtbot, panel, lab):
     lab.say(job, "progress", 0.5, message="on", seconds_left=1.0)
     lab.session.item_selected.emit(item.id)
     assert panel.bar.value() == 50
+
+
+def test_train_stays_in_sight_in_a_small_window(qtbot, panel):
+    panel.resize(560, 380)
+    qtbot.waitUntil(lambda: panel.height() <= 400)
+    corner = panel.form.train.mapTo(panel, panel.form.train.rect().bottomRight())
+    assert panel.rect().contains(corner)
+
+
+def test_the_form_is_never_cut_off_whatever_is_chosen(qtbot, lab):
+    catalog, lab.session.catalog = lab.session.catalog, ()
+    panel = TrainingPanel(lab.session)
+    qtbot.addWidget(panel)
+    panel.resize(640, 500)
+    panel.show()
+    lab.session.catalog = catalog
+    lab.session.catalog_changed.emit()
+    view = panel.form_area.viewport()
+    qtbot.waitUntil(lambda: panel.form.minimumSizeHint().width() <= view.width())

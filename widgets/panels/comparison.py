@@ -241,8 +241,8 @@ class ComparisonPanel(QWidget):
                    "mean absolute error of the force components"),
             Column("Surface RMSE", unit.label, unit.digits,
                    "root mean square difference to the reference surface, mean difference removed"),
-            Column("One geometry", "ms", 3, "time of one evaluation, one geometry at a time"),
-            Column("In bulk", "ms", 3, "time per geometry, many at once"),
+            Column("Single", "ms", 3, "time of one evaluation, one geometry at a time"),
+            Column("Bulk", "ms", 3, "time per geometry, many at once"),
             Column("Stable", "ps", 2, "dynamics until the first unphysical frame; ≥: none came"),
             Column("Errors measured on"),
         )  # fmt: skip

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from dataclasses import dataclass
+from html import escape
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from PySide6.QtWidgets import (
     QLineEdit,
     QPushButton,
     QScrollArea,
+    QSizePolicy,
     QVBoxLayout,
     QWidget,
 )
@@ -88,6 +90,8 @@ class DataPanel(QWidget):
         ask = QVBoxLayout(self.question)
         ask.setContentsMargins(0, 0, 0, 0)
         self.unsure = QLabel(wordWrap=True)
+        for label in (self.report, self.unsure):  # long words must not widen the panel
+            label.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Minimum)
         self.units = QComboBox()
         self.units.setAccessibleName("Answer to the question about this file")
         self.go_on = QPushButton("Continue")
@@ -95,10 +99,10 @@ class DataPanel(QWidget):
         self.discard = QPushButton("Discard")
         self.discard.clicked.connect(self._discard)
         row = QHBoxLayout()
-        row.addWidget(self.units, 1)
         row.addWidget(self.go_on)
         row.addWidget(self.discard)
         ask.addWidget(self.unsure)
+        ask.addWidget(self.units)
         ask.addLayout(row)
         self.question.hide()
         self.show_button = QPushButton("Show in the molecule view")
@@ -106,8 +110,8 @@ class DataPanel(QWidget):
         inner = QWidget()
         box = QVBoxLayout(inner)
         box.setContentsMargins(0, 0, 0, 0)
+        box.addWidget(self.question)  # above the report: the report may be long
         box.addWidget(self.report)
-        box.addWidget(self.question)
         box.addWidget(self.show_button, 0, Qt.AlignmentFlag.AlignLeft)
         box.addStretch(1)
         scroll = QScrollArea(widgetResizable=True)
@@ -170,11 +174,19 @@ class DataPanel(QWidget):
         if self.job or self.asked is not None or not self.queue:
             return
         path, format = self.queue.popleft()
-        name = path if format == "smiles" else Path(path).stem
+        name = self._free_name(path if format == "smiles" else Path(path).stem)
         item = self.session.project.reserve("datasets", name)
         self.asked = Asked(path, format, name, item)
         self.answers = {}
         self._submit()
+
+    def _free_name(self, name: str) -> str:
+        taken = {item.name for item in self.session.project.items("datasets")}
+        number = 2
+        free = name
+        while free in taken:
+            free, number = f"{name} ({number})", number + 1
+        return free
 
     def _submit(self) -> None:
         asked = self.asked
@@ -225,7 +237,7 @@ class DataPanel(QWidget):
         )
         self.states.ready()
         if unsure is not None:
-            self.unsure.setText(unsure.unsure)
+            self.unsure.setText(f"<b>Please say:</b> {escape(unsure.unsure)}")
             self.units.clear()
             self._ask(unsure)
             self.question.show()

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 from PySide6.QtCore import Qt, QTimer
+from PySide6.QtGui import QKeySequence, QShortcut
 from PySide6.QtWidgets import (
     QFrame,
     QHBoxLayout,
@@ -62,10 +63,11 @@ class DynamicsPanel(QWidget):
         self.plots = RunPlots(session)
         self.head = RunHead(session)
         self.states = States(self.plots)
+        self.states.message.button.setToolTip("Start what the form on the left says")
         self.behind = SurfaceBehind(session)
         self.behind.found.connect(self.plots.set_surface)
         self.behind.problem.connect(self.head.trouble)
-        self.run = _button("Run", "Start the dynamics", self.start)
+        self.run = _button("Run", "Start the dynamics (Ctrl+Enter)", self.start)
         self.stop = _button(
             "Stop",
             "Finish early and keep what is there",
@@ -99,6 +101,8 @@ class DynamicsPanel(QWidget):
         session.unit_changed.connect(lambda _unit: self.head.describe(self.data, self._rate))
         session.job_added.connect(self._job_added)
         session.job_event.connect(self._job_event)
+        keys = QShortcut(QKeySequence("Ctrl+Return"), self, self.run.click)
+        keys.setContext(Qt.ShortcutContext.WidgetWithChildrenShortcut)
         self._running(False)
         self._project_changed()
 
@@ -162,7 +166,7 @@ class DynamicsPanel(QWidget):
 
     def _job_added(self, job: str, _title: str) -> None:
         record = self.session.jobs.get(job)
-        if record is not None and isinstance(record.spec, DynamicsSpec):
+        if record is not None and record.item and isinstance(record.spec, DynamicsSpec):
             self._watch(job, record.spec, record.item)
 
     def _watch(self, job: str, spec: DynamicsSpec, item: str) -> None:
@@ -219,7 +223,9 @@ class DynamicsPanel(QWidget):
             result = event.payload.get("result")
             if isinstance(result, Trajectory) and data is not None:
                 target, source = data.target, data.source
-                ours = self._shown is not None and self._shown is self.session.geometries
+                # a short run may end before its first frame was shown
+                ours = self._shown is None or self._shown is self.session.geometries
+                ours = ours and self.follow.isChecked()
                 self._show(RunData.from_trajectory(result, source=source, target=target))
                 if ours:
                     self.show_frame(len(self.data) - 1 if self.data else 0)

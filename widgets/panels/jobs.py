@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable
 from typing import Any
 
 from PySide6.QtCore import QEvent, Qt
@@ -44,19 +45,18 @@ def time_left(seconds: float) -> str:
     return f"{seconds / 3600:.1f} h left"
 
 
-def devices() -> str:
-    """What there is to compute on, without loading torch: "CPU 2 / no GPU"."""
+def devices(found: Iterable[str] = ()) -> str:
+    """What there is to compute on: "CPU 2 / no GPU".
+
+    found: names of the worker's devices ("cpu", "cuda:0"); empty while no worker has told.
+    """
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    names = [n for n in _listdir("/dev") if n.startswith("nvidia") and n[6:].isdigit()]
-    gpu = f"GPU {len(names)}" if names else "no GPU"
+    names = list(found)
+    if not names:
+        return f"CPU {cores}"
+    gpus = sum(n.startswith("cuda") for n in names)
+    gpu = f"GPU {gpus}" if gpus else "no GPU"
     return f"CPU {cores} / {gpu}"
-
-
-def _listdir(path: str) -> list[str]:
-    try:
-        return os.listdir(path)
-    except OSError:
-        return []
 
 
 class JobRow(QWidget):

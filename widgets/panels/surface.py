@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 from PySide6.QtCore import Qt
+from PySide6.QtGui import QKeySequence, QShortcut
 from PySide6.QtWidgets import (
     QFrame,
     QHBoxLayout,
@@ -29,7 +30,7 @@ from widgets.session import Session
 from widgets.surface_data import SurfaceData
 from widgets.surface_display import SurfaceDisplay
 from widgets.surface_form import SurfaceForm
-from widgets.surface_overlays import LivePath, PointChooser, newest_surface
+from widgets.surface_overlays import GridReader, LivePath, PointChooser, newest_surface
 
 FORM_WIDTH = 236
 STALE = "Shown: a surface over other dihedrals. Compute draws the chosen ones."
@@ -62,6 +63,7 @@ class SurfacePanel(QWidget):
         self.path = LivePath(session)
         self.path.moved.connect(self.display.set_path)
         self.states = States(self.display)
+        self.states.message.button.setToolTip("Compute what the form on the left says")
         self.compute = QPushButton("Compute")
         self.compute.setAccessibleName("Compute the surface")
         self.compute.setDefault(True)
@@ -96,6 +98,8 @@ class SurfacePanel(QWidget):
         session.job_added.connect(self._job_added)
         session.job_event.connect(self._job_event)
         session.theme_changed.connect(lambda _dark: self._say(""))
+        keys = QShortcut(QKeySequence("Ctrl+Return"), self, self.compute.click)
+        keys.setContext(Qt.ShortcutContext.WidgetWithChildrenShortcut)
         self._running(False)
         self._project_changed()
 
@@ -176,7 +180,7 @@ class SurfacePanel(QWidget):
 
     def _job_added(self, job: str, _title: str) -> None:
         record = self.session.jobs.get(job)
-        if record is not None and isinstance(record.spec, SurfaceSpec):
+        if record is not None and record.item and isinstance(record.spec, SurfaceSpec):
             self._watch(job, record.spec, record.item)
 
     def _job_event(self, job: str, event: Event) -> None:
@@ -202,17 +206,17 @@ class SurfacePanel(QWidget):
     def _ended(self, event: Event, data: SurfaceData | None) -> None:
         self.job = ""
         self._running(False)
-        ours = data is not None and data.job == event.job
+        ours = data if data is not None and data.job == event.job else None
         if event.kind == "done":
             result = event.payload.get("result")
-            if isinstance(result, Surface) and ours:
-                self._show(SurfaceData.from_surface(result, source=data.source))
+            if isinstance(result, Surface) and ours is not None:
+                self._show(SurfaceData.from_surface(result, source=ours.source))
             return
         if event.kind == "failed":
             self._say(f"The surface failed: {event.payload.get('message', '')}", "error")
         else:
             self._say("Cancelled. What had arrived is shown, but not kept.", "warning")
-        if ours and not any(x.known.any() for x in data.layers):
+        if ours is not None and not any(x.known.any() for x in ours.layers):
             self._show_newest(or_empty=True)
 
     def _running(self, on: bool) -> None:
@@ -261,8 +265,23 @@ class SurfacePanel(QWidget):
         fitting, found = newest_surface(self.session), self._finished("surfaces")
         if fitting is not None or found:
             self.show_item(fitting or found[-1])
-        elif or_empty:
-            self._show(None)
+        else:
+            if or_empty:
+                self._show(None)
+            self._try_grid()
+
+    def _try_grid(self) -> None:
+        """With no surface yet: a data set that is a scan itself shows what it holds."""
+        scans = self._finished("datasets")
+        if self.display.data is not None or self.job or self._loading or not scans:
+            return
+        item = scans[-1]
+
+        def done(data: SurfaceData | None) -> None:
+            if data is not None and self.display.data is None and not self.job:
+                self._show(data)
+
+        load_item(self, GridReader(self.session), item, done=done, failed=lambda _text: None)
 
     def _finished(self, kind: str) -> list[Any]:
         project = self.session.project
@@ -275,6 +294,7 @@ class SurfacePanel(QWidget):
         data = self.display.data
         if data is None or self.job or self._loading:
             self._stale()
+            self._try_grid()
             return
         if tuple(tuple(a.atoms) for a in data.axes) != self._wanted_axes():
             fitting = newest_surface(self.session)
@@ -311,7 +331,7 @@ class SurfacePanel(QWidget):
         n, points = len(self.form.fields.refs()), self.form.points
         what = f"Compute {n} × {points} points" if not problem else "Compute"
         self.compute.setText(what)
-        self.compute.setToolTip(f"{n} force fields at {points} grid points each")
+        self.compute.setToolTip(f"{n} force fields at {points} grid points each (Ctrl+Enter)")
 
     # -- project ------------------------------------------------------------------------------
     def _project_changed(self) -> None:
@@ -329,6 +349,7 @@ class SurfacePanel(QWidget):
             self.points.fill_again()
             if self.display.data is None and not self._loading:
                 self._invite()
+                self._try_grid()
         elif kind == "surfaces" and not self.job:
             data, there = self.display.data, {i.id for i in self._finished(kind)}
             if data is None or (data.source and data.source not in there):

@@ -5,11 +5,12 @@ from __future__ import annotations
 import dataclasses
 from typing import Any
 
-from PySide6.QtCore import Qt
+from PySide6.QtCore import QEvent, QObject, Qt
 from PySide6.QtWidgets import (
     QHBoxLayout,
     QProgressBar,
     QScrollArea,
+    QSizePolicy,
     QSplitter,
     QVBoxLayout,
     QWidget,
@@ -25,6 +26,25 @@ from widgets.naming import named, push_button, text_label
 from widgets.panels.jobs import time_left
 from widgets.session import Session
 from widgets.training_form import TrainingForm
+
+
+class FormScroll(QScrollArea):
+    """Scrolls a form up and down and is always as wide as the form needs."""
+
+    def __init__(self, form: QWidget) -> None:
+        super().__init__()
+        self.setWidgetResizable(True)
+        self.setFrameShape(QScrollArea.Shape.NoFrame)
+        self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        self.setWidget(form)
+        self.form = form
+
+    def eventFilter(self, watched: QObject, event: QEvent) -> bool:
+        """The form's rows come and go with the force field that is chosen."""
+        if event.type() == QEvent.Type.LayoutRequest and watched is self.form:
+            bar = self.verticalScrollBar().sizeHint().width()
+            self.setMinimumWidth(self.form.minimumSizeHint().width() + bar + 2)
+        return super().eventFilter(watched, event)
 
 
 class TrainingPanel(QWidget):
@@ -51,6 +71,9 @@ class TrainingPanel(QWidget):
         self.status = text_label("Progress of the training")
         self.bar = named(QProgressBar(), "Progress")
         self.bar.setMaximumHeight(14)
+        self.bar.setMinimumWidth(50)
+        self.status.setContentsMargins(6, 0, 6, 0)
+        self.status.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
         self.stop = push_button("Stop", "End early and keep the best so far")
         self.cancel = push_button("Cancel", "Throw this training away")
         self.fits = FitList(session, self.live)
@@ -62,17 +85,16 @@ class TrainingPanel(QWidget):
 
     # -- building -----------------------------------------------------------------------------
     def _lay_out(self) -> None:
-        scroll = QScrollArea(widgetResizable=True)
-        scroll.setFrameShape(QScrollArea.Shape.NoFrame)
-        scroll.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
-        scroll.setWidget(self.form)
-        bar = scroll.verticalScrollBar().sizeHint().width()
-        scroll.setMinimumWidth(max(250, self.form.minimumSizeHint().width() + bar + 2))
+        self.form_area = FormScroll(self.form)
+        left = QWidget()
+        column = QVBoxLayout(left)
+        column.setContentsMargins(0, 0, 0, 0)
+        column.addWidget(self.form_area, 1)
+        column.addWidget(self.form.foot)
         head = QHBoxLayout()
         head.setContentsMargins(6, 4, 6, 0)
         head.addWidget(self.title)
         head.addWidget(self.bar, 1)
-        head.addWidget(self.status)
         head.addWidget(self.stop)
         head.addWidget(self.cancel)
         right = QWidget()
@@ -80,6 +102,7 @@ class TrainingPanel(QWidget):
         box.setContentsMargins(0, 0, 0, 0)
         box.setSpacing(2)
         box.addLayout(head)
+        box.addWidget(self.status)
         box.addWidget(self.states, 1)
         down = QSplitter(Qt.Orientation.Vertical)
         down.addWidget(right)
@@ -88,7 +111,7 @@ class TrainingPanel(QWidget):
         down.setStretchFactor(1, 1)
         down.setSizes([420, 130])
         across = QSplitter(Qt.Orientation.Horizontal)
-        across.addWidget(scroll)
+        across.addWidget(left)
         across.addWidget(down)
         across.setStretchFactor(1, 1)
         across.setSizes([270, 560])
@@ -229,7 +252,7 @@ class TrainingPanel(QWidget):
         item = next((i for i in self._items() if i.id == item_id), None)
         self._head()
         if live is not None and live.busy:
-            self.result.start_live()
+            self.result.start_live(self.session.unit)
             for payload in live.curves:
                 self.result.take_curve(payload)
             self.states.ready() if live.curves else self.states.loading("Training …", live.name)
@@ -298,7 +321,9 @@ class TrainingPanel(QWidget):
         self.bar.setValue(round(100 * live.fraction) if known else 0)
         left = time_left(live.seconds_left) if live.state == "running" else ""
         words = live.message or live.state
-        self.status.setText(", ".join(x for x in (words, left) if x))
+        text = ", ".join(x for x in (left, words) if x)
+        self.status.setText(text)
+        self.status.setToolTip(text)
 
 
 PANEL = TrainingPanel

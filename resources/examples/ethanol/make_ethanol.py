@@ -46,6 +46,11 @@ NUMBERS = [6, 6, 8, 1, 1, 1, 1, 1, 1]  # C C O, methyl H x3, methylene H x2, hyd
 PHI = (0, 1, 2, 8)  # C-C-O-H, counted from 0
 PSI = (3, 0, 1, 2)  # H-C-C-O, counted from 0
 METHYL = (3, 4, 5)
+#: The files are written in the atom order of the MD17 and rMD17 ethanol sets, so that a model of
+#: one can be tested on the other: C(H2) C(H3) O, methylene H x2, methyl H x3, hydroxyl H. The two
+#: methylene hydrogens stand in the order that gives the labelled hydrogens the same relative
+#: handedness as there; no motion at 500 K turns one handedness into the other.
+FILE_ORDER = [1, 0, 2, 7, 6, 3, 4, 5, 8]
 GRID = np.arange(-180, 180, 15)  # degrees, one period
 START = np.array(
     [
@@ -230,7 +235,7 @@ def certificate(*, frames: int, checks: dict) -> dict:
         },
         "sampling": {"method": "GFN2-xTB (tblite), ASE Langevin", **DYNAMICS, "frames": frames},
         "surface": {
-            "axes": {"phi": "C-C-O-H atoms 1-2-3-9", "psi": "H-C-C-O atoms 4-1-2-3"},
+            "axes": {"phi": "C-C-O-H atoms 2-1-3-9", "psi": "H-C-C-O atoms 6-2-1-3"},
             "relaxation": "GFN2-xTB, ASE FixInternals + BFGS, fmax 0.005 eV/A, both held",
             "symmetry": "98 points computed; the rest are copies by mirror image (exact) and by "
             "turning the methyl group with its hydrogens relabelled (the measured psi of such a "
@@ -246,8 +251,12 @@ def certificate(*, frames: int, checks: dict) -> dict:
 def frame(r, e, f, **info) -> Atoms:
     from ase.calculators.singlepoint import SinglePointCalculator
 
-    atoms = Atoms(numbers=NUMBERS, positions=np.round(r, 8))
-    atoms.calc = SinglePointCalculator(atoms, energy=round(float(e), 8), forces=np.round(f, 7))
+    atoms = Atoms(
+        numbers=np.array(NUMBERS)[FILE_ORDER], positions=np.round(np.asarray(r)[FILE_ORDER], 8)
+    )
+    atoms.calc = SinglePointCalculator(
+        atoms, energy=round(float(e), 8), forces=np.round(np.asarray(f)[FILE_ORDER], 7)
+    )
     atoms.info.update(info)
     return atoms
 

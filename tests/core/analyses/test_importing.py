@@ -152,7 +152,7 @@ def test_cancel_leaves_nothing(shared, tmp_path):
 def test_the_example(example):
     found = importer(example / "ethanol.extxyz")
     report = found.reports[0]
-    assert report.frames == report.n_energies == report.n_forces >= 1000
+    assert report.frames == report.n_energies == report.n_forces > 0
     assert (report.units, report.force_sign, report.unsure) == ("eV, eV/Å, Å", "ok", "")
     assert "certificate" in report.unit_reason or "total energies" in report.unit_reason
     surface = importer(example / "surface.extxyz").datasets[0]

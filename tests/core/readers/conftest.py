@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,6 +25,8 @@ class Labelled:
 
 @pytest.fixture(scope="session")
 def ethanol() -> Labelled:
+    # Threads that wait for each other cost more than they bring in so small a molecule.
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
     from tblite.interface import Calculator
 
     from core.readers.smiles import from_text

@@ -102,7 +102,7 @@ def test_broken_mol_says_why(tmp_path):
     with pytest.raises(ReaderError, match=r"a\.mol"):
         read(path)
     path.write_text("\n\n\n999999  0  0  0  0  0  0  0  0  0999 V2000\n")
-    with pytest.raises(ReaderError, match="announces|fewer lines"):
+    with pytest.raises(ReaderError, match=r"announces|fewer lines"):
         read(path)
     path.write_text("\n\n\n  0  0  0     0  0            999 V3000\nM  V30 COUNTS 9999999999 0 0\n")
     with pytest.raises(ReaderError, match="9999999999 atoms"):

@@ -122,7 +122,7 @@ BROKEN = {
     "underscore": (frame("", WATER.replace("0.96", "0_9")), r"line 4"),
     "element": (frame("", WATER.replace("O ", "Qq ")), r"line 3: atom 1 is no element: 'Qq'"),
     "short row": (frame("", WATER.replace("0.96 ", "")), r"line 4: atom 2 has 3 columns"),
-    "columns": (frame("Properties=species:S:1:pos:R:3", WATER.replace("0.96", "1 2")), r"5 columns"),
+    "columns": (frame("Properties=species:S:1:pos:R:3", WATER.replace("0.96", "1 2")), "5 colu"),
     "no pos": (frame("Properties=species:S:1:x:R:3"), r"line 2: .*no pos"),
     "properties": (frame("Properties=species:S:1:pos:R"), r"triples"),
     "width": (frame("Properties=species:S:1:pos:R:3:f:R:99999"), r"columns"),

@@ -1,0 +1,34 @@
+"""Starting: quick, and without what only the worker needs."""
+
+import os
+import subprocess
+import sys
+
+HEAVY = ("torch", "rdkit", "ase", "scipy", "matplotlib", "tblite", "pyscf")
+CODE = """
+import sys
+from pathlib import Path
+from app.start import run_window
+folder = Path(sys.argv[1])
+status = run_window(startup_time=True, settings_path=folder / "s.json", folder=folder / "projects")
+print("loaded:", *(m for m in sys.argv[2].split(",") if m in sys.modules))
+sys.exit(status)
+"""
+
+
+def test_window_starts_closes_and_loads_nothing_heavy(tmp_path):
+    done = subprocess.run(
+        [sys.executable, "-c", CODE, str(tmp_path), ",".join(HEAVY)],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        env={**os.environ, "QT_QPA_PLATFORM": "offscreen"},
+    )
+    assert done.returncode == 0, done.stderr
+    *marks, loaded = done.stdout.strip().splitlines()
+    names = [line.split("s  ")[1] for line in marks]
+    assert names == ["Qt loaded", "window made", "first paint", "usable"]
+    seconds = [float(line.split()[0]) for line in marks]
+    assert seconds == sorted(seconds)
+    assert seconds[-1] < 10  # two on a machine that does nothing else; see `make bench`
+    assert loaded.split()[1:] == [], f"the window's process loaded {loaded}"
