@@ -61,20 +61,24 @@ class ExampleMaker(QObject):
         molecule = first_frame(data)
         self.session.show(Geometries(molecule, molecule.positions[None], caption="ethanol"))
         have = {(i.kind, i.name): i for i in project.items()}
+        # named first, read last: the surface is what a person waits for, and the newest data set
+        later = None
         if ("datasets", "ethanol") not in have:
-            self._import(data, "ethanol", self._data_there)
+            later = project.reserve("datasets", "ethanol")
         grid = have.get(("datasets", "surface"))
         if ("surfaces", LEVEL) in have:
             self._all_there(None)
         elif grid is not None:  # the window was closed between the import and the surface
             self._surface_there(grid, project.load(grid))
         else:
-            self._import(self.source / "surface.extxyz", "surface", self._surface_there)
+            item = project.reserve("datasets", "surface")
+            self._import(self.source / "surface.extxyz", item, self._surface_there)
+        if later is not None:
+            self._import(data, later, self._data_there)
 
-    def _import(self, path: Path, name: str, after: Callable[[Any, Any], None]) -> None:
-        item = self.session.project.reserve("datasets", name)
-        spec = ImportSpec(path=str(path), name=name, units="eV", out=str(item.folder))
-        job = self.session.submit(spec, title=f"import {name}")
+    def _import(self, path: Path, item: Any, after: Callable[[Any, Any], None]) -> None:
+        spec = ImportSpec(path=str(path), name=item.name, units="eV", out=str(item.folder))
+        job = self.session.submit(spec, title=f"import {item.name}")
         self.after[job] = lambda result: after(item, result.datasets[0])
 
     def _data_there(self, item: Any, dataset: Any) -> None:

@@ -80,7 +80,7 @@ class Photographer:
         """One picture."""
         self.rest()
         path = self.out / f"{name}.png"
-        self.window.grab().save(str(path))
+        self.window.grab().save(str(path), "PNG", 0)  # 0: as small as it goes, still lossless
         print(path)
 
     def both(self, name: str) -> None:

@@ -1,9 +1,11 @@
 """Make the ethanol example from nothing: sample, label, scan, pack.
 
-    python make_ethanol.py --work DIR [--out DIR] [--frames 1200] [--processes 2]
+    python make_ethanol.py --work DIR [--out DIR] [--frames 1000] [--hot 300] [--processes 2]
 
 1. sample   500 K Langevin dynamics on GFN2-xTB (tblite, through ASE), twelve replicas
-            started from the anti and both gauche conformers.
+            started from the anti and both gauche conformers; four more at 700 K. The hot frames
+            are there because GFN2-xTB's bonds are shorter and stiffer than PBE's: without them a
+            model would have to extrapolate at geometries that PBE dynamics reaches at 500 K.
 2. label    energy and forces of every frame at PBE/def2-SVP (pyscf, density fitting ON for all).
 3. atoms    isolated C, H and O at the same level (unrestricted).
 4. surface  24 x 24 grid over C-C-O-H and H-C-C-O: relaxed with GFN2-xTB with both dihedrals
@@ -66,13 +68,13 @@ START = np.array(
     ]
 )  # a rough hand-drawn ethanol, Angstrom; relaxed before use
 DYNAMICS = {
-    "temperature_K": 500,
     "dt_fs": 0.5,
     "friction_per_fs": 0.01,
     "equilibration_fs": 2000,
     "sample_every_fs": 100,
-    "replicas": 12,
 }
+#: name -> temperature (K), replicas, frames sampled by each
+SETS = {"frames": (500, 12, 100), "hot": (700, 4, 75)}
 
 
 def ethanol(phi: float, psi: float) -> Atoms:
@@ -99,18 +101,19 @@ def relax_held(phi: float, psi: float) -> tuple[np.ndarray, float]:
     return atoms.get_positions(), float(atoms.get_potential_energy())
 
 
-def sample_replica(task: tuple[int, int]) -> np.ndarray:
-    """One Langevin replica -> (frames, 9, 3) Angstrom."""
-    replica, count = task
-    rng = np.random.default_rng(1000 + replica)
+def sample_replica(task: tuple[int, int, int]) -> np.ndarray:
+    """One Langevin replica: (number, temperature K, frames) -> (frames, 9, 3) Angstrom."""
+    replica, temperature, count = task
+    seed = 1000 + replica if temperature == SETS["frames"][0] else 10 * temperature + replica
+    rng = np.random.default_rng(seed)
     atoms = ethanol(phi=(180.0, 60.0, -60.0)[replica % 3], psi=60.0)
     BFGS(atoms, logfile=None).run(fmax=0.01, steps=200)
     atoms.set_constraint(FixCom())
-    MaxwellBoltzmannDistribution(atoms, temperature_K=DYNAMICS["temperature_K"], rng=rng)
+    MaxwellBoltzmannDistribution(atoms, temperature_K=temperature, rng=rng)
     run = Langevin(
         atoms,
         DYNAMICS["dt_fs"] * units.fs,
-        temperature_K=DYNAMICS["temperature_K"],
+        temperature_K=temperature,
         friction=DYNAMICS["friction_per_fs"] / units.fs,
         fixcm=False,  # FixCom above samples the right distribution for a small molecule
         rng=rng,
@@ -149,6 +152,18 @@ def label(task: tuple[str, int, np.ndarray]) -> tuple[str, int, float, np.ndarra
     folder, index, positions = task
     energy, forces = pbe(NUMBERS, positions)
     return folder, index, energy, forces
+
+
+def sample(pool, work: Path, name: str) -> np.ndarray:
+    """All frames of one set, shuffled -> (M,9,3) Angstrom; kept on disk."""
+    store = work / f"{name}_sampled.npy"
+    if not store.exists():
+        temperature, replicas, each = SETS[name]
+        tasks = [(k, temperature, each) for k in range(replicas)]
+        frames = np.concatenate(pool.map(sample_replica, tasks, chunksize=1))
+        order = np.random.default_rng(7).permutation(len(frames))
+        np.save(store, frames[order], allow_pickle=False)
+    return np.load(store, allow_pickle=False)
 
 
 def label_all(pool, work: Path, name: str, frames: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -215,7 +230,7 @@ def sha256(path: Path) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
-def certificate(*, frames: int, checks: dict) -> dict:
+def certificate(*, frames: dict[str, int], checks: dict) -> dict:
     """What made these numbers, with which versions and keywords."""
     return {
         "title": "Ethanol example of PEScape",
@@ -265,21 +280,16 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--work", type=Path, required=True, help="where unfinished work is kept")
     parser.add_argument("--out", type=Path, default=Path(__file__).parent)
-    parser.add_argument("--frames", type=int, default=1200)
+    parser.add_argument("--frames", type=int, default=1000, help="at 500 K, 1200 at most")
+    parser.add_argument("--hot", type=int, default=300, help="at 700 K, 300 at most")
     parser.add_argument("--processes", type=int, default=os.cpu_count())
     options = parser.parse_args()
     options.work.mkdir(parents=True, exist_ok=True)
     options.out.mkdir(parents=True, exist_ok=True)
     with multiprocessing.get_context("spawn").Pool(options.processes) as pool:
-        sampled = options.work / "sampled.npy"
-        if not sampled.exists():
-            each = -(-options.frames // DYNAMICS["replicas"])
-            tasks = [(k, each) for k in range(DYNAMICS["replicas"])]
-            frames = np.concatenate(pool.map(sample_replica, tasks, chunksize=1))
-            order = np.random.default_rng(7).permutation(len(frames))[: options.frames]
-            np.save(sampled, frames[order], allow_pickle=False)
-        frames = np.load(sampled, allow_pickle=False)
-        print(f"sampled {len(frames)} frames", flush=True)
+        wanted = {"frames": options.frames, "hot": options.hot}
+        sampled = {name: sample(pool, options.work, name)[:n] for name, n in wanted.items()}
+        print({name: len(r) for name, r in sampled.items()}, "sampled", flush=True)
 
         points = unique_points()
         relaxed = options.work / "relaxed.npz"
@@ -299,7 +309,7 @@ def main() -> None:
         print(f"methyl symmetry: max {deviation.max() * 1000:.3f} meV on GFN2-xTB", flush=True)
 
         e_surface, f_surface = label_all(pool, options.work, "surface", positions)
-        e_frames, f_frames = label_all(pool, options.work, "frames", frames)
+        labels = {name: label_all(pool, options.work, name, r) for name, r in sampled.items()}
 
     atoms_energy = {z: pbe([z], np.zeros((1, 3)), spin=s)[0] for z, s in ((1, 1), (6, 2), (8, 2))}
     grid = expand(points, positions, e_surface, f_surface)
@@ -312,16 +322,27 @@ def main() -> None:
     checks = {
         "methyl_symmetry_max_deviation_meV_gfn2": float(deviation.max() * 1000),
         "surface_psi_max_offset_degree": float(max(offset)),
-        "net_force_max_eV_per_A": float(np.abs(f_frames.sum(1)).max()),
+        "net_force_max_eV_per_A": float(
+            max(np.abs(f.sum(1)).max() for _, f in labels.values() if len(f))
+        ),
     }
-    note = certificate(frames=len(frames), checks=checks)
+    counts = {f"{SETS[name][0]} K": len(r) for name, r in sampled.items()}
+    note = certificate(frames=counts, checks=checks)
     level = note["level"]
     travels = {"certificate": note}
+    rows = [
+        (r, e, f, SETS[name][0])
+        for name in sampled
+        for r, e, f in zip(sampled[name], *labels[name], strict=True)
+    ]
+    order = np.random.default_rng(11).permutation(len(rows))  # any part of the file is a fair part
     write(
         options.out / "ethanol.extxyz",
         [
-            frame(r, e, f, level=level, **(travels if i == 0 else {}))
-            for i, (r, e, f) in enumerate(zip(frames, e_frames, f_frames, strict=True))
+            frame(
+                *rows[i][:3], level=level, temperature_K=rows[i][3], **(travels if k == 0 else {})
+            )
+            for k, i in enumerate(order)
         ],
     )
     write(
