@@ -19,6 +19,15 @@ from app import commands
 from app.cli_output import plain, write_text
 from app.console import Console, UserError
 
+#: Fields of ImportSpec that every subcommand lets the person set: flag -> help.
+READING = {
+    "units": "energy unit of the files: eV, kcal/mol, kJ/mol, Hartree (default: found out)",
+    "length_units": "length unit of the files (default: found out)",
+    "force_sign": "keep or flip, where the forces look reversed",
+    "energy_key": "which energies to take, where a file has several",
+    "force_key": "which forces to take, where a file has several",
+}
+
 
 def discover() -> dict[str, ModuleType]:
     """Name -> module of every subcommand."""
@@ -69,8 +78,15 @@ def build_parser(*, window_only: bool = False) -> argparse.ArgumentParser:
         )
         sub.add_argument("--device", default="cpu", help="cpu (default) or cuda:N; never changed")
         module.arguments(sub)
+        _reading(sub)
         sub.set_defaults(module=module)
     return parser
+
+
+def _reading(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("how to read files")
+    for name, words in READING.items():
+        group.add_argument(f"--{name.replace('_', '-')}", default="", metavar="X", help=words)
 
 
 def version() -> str:
@@ -91,7 +107,8 @@ def main(arguments: list[str]) -> int:
         parser.print_help()
         return 2
     try:
-        with Console(device=options.device) as console:
+        reading = {name: getattr(options, name) for name in READING}
+        with Console(device=options.device, reading=reading) as console:
             figures = options.module.run(options, console)
         if options.json:
             write_text(options.json, json.dumps(plain(figures), indent=1) + "\n")

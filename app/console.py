@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import shutil
 import sys
 import tempfile
@@ -28,8 +29,9 @@ class UserError(Exception):
 class Console:
     """An engine, a scratch folder, and progress on stderr. Use as a context manager."""
 
-    def __init__(self, *, device: str = "cpu") -> None:
+    def __init__(self, *, device: str = "cpu", reading: dict[str, str] | None = None) -> None:
         self.device = device
+        self.reading = reading or {}  # fields of ImportSpec that the person gave
         self._stack = contextlib.ExitStack()
         self._engine: Any = None
         self._scratch: Path | None = None
@@ -63,15 +65,16 @@ class Console:
 
         Raises UserError (status 1) with the engine's sentence when the job failed.
         """
-        from core.engine.client import EngineError
         from tqdm import tqdm
+
+        from core.engine.client import EngineError
 
         bar = tqdm(
             total=100,
             desc=title,
             file=sys.stderr,
             leave=False,
-            disable=not sys.stderr.isatty(),
+            mininterval=0.1 if sys.stderr.isatty() else 5.0,  # a log file wants few lines
             bar_format="{desc} |{bar}| {percentage:3.0f} % {postfix}",
         )
         with bar:
@@ -79,8 +82,9 @@ class Console:
             try:
                 for event in handle.events():
                     if event.kind == "progress":
-                        bar.n = round(100 * event.fraction)
-                        bar.set_postfix_str(_left(event.payload.get("seconds_left")))
+                        left = _left(event.payload.get("seconds_left"))
+                        bar.set_postfix_str(left, refresh=False)
+                        bar.update(round(100 * event.fraction) - bar.n)
                     elif event.kind == "log":
                         bar.write(f"  {event.payload['message']}", file=sys.stderr)
                 return handle.result()
@@ -91,26 +95,25 @@ class Console:
                 raise
 
     # -- inputs -----------------------------------------------------------------------------
-    def read(self, source: str, *, units: str = "", name: str = "read") -> Imported:
-        """Read a file or a SMILES string. Raises UserError where units must be said."""
+    def read(self, source: str, *, name: str = "read") -> Imported:
+        """Read a file or a SMILES string. Raises UserError where the person must decide."""
         smiles = not Path(source).exists() and _looks_like_smiles(source)
         spec = ImportSpec(
             path=source,
             format="smiles" if smiles else "",
-            units=units,
+            **self.reading,
             out=str(self.folder(name)),
         )
         found = self.run(spec, f"reading {Path(source).name}")
         for report in found.reports:
             if report.unsure:
-                choices = ", ".join(report.unit_choices)
-                raise UserError(f"{source}: {report.unsure} Say --units (one of {choices}).")
+                raise UserError(f"{source}: {report.unsure} {_how_to_say(report)}")
             self.say(_summary(report))
         return found
 
-    def dataset(self, source: str, *, units: str = "", name: str = "data") -> tuple[Dataset, str]:
+    def dataset(self, source: str, *, name: str = "data") -> tuple[Dataset, str]:
         """Read labelled frames of one molecule -> the data set and the path of its record."""
-        found = self.read(source, units=units, name=name)
+        found = self.read(source, name=name)
         if len(found.datasets) != 1:
             raise UserError(
                 f"{source} holds {len(found.datasets)} different molecules; "
@@ -123,8 +126,6 @@ class Console:
         data, _ = self.dataset(source, name="geometry")
         if not 1 <= frame <= len(data):
             raise UserError(f"{source} has {len(data)} frames; there is no frame {frame}")
-        import dataclasses
-
         return dataclasses.replace(data.molecule, positions=data.positions[frame - 1])
 
     def field(self, text: str, *, settings: list[str] | None = None) -> FieldRef:
@@ -200,6 +201,14 @@ def _left(seconds: Any) -> str:
     if not isinstance(seconds, float) or not np.isfinite(seconds):
         return ""
     return f"{seconds:.0f} s left" if seconds < 90 else f"{seconds / 60:.0f} min left"
+
+
+def _how_to_say(report: Report) -> str:
+    """Which option answers what an import is unsure about."""
+    if not report.unit_choices:
+        return "Say --force-sign keep or --force-sign flip."
+    flag = "--length-units" if report.unsure.startswith("lengths") else "--units"
+    return f"Say {flag}, one of: {', '.join(report.unit_choices)}."
 
 
 def _summary(report: Report) -> str:

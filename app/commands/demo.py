@@ -39,6 +39,7 @@ NAME = "demo"
 HELP = "the whole round on the ethanol example, with a report (about a minute, no screen)"
 ORDER = 10
 EXAMPLE = Path(__file__).resolve().parents[2] / "resources" / "examples" / "ethanol"
+TITLE = "ethanol demo"
 OTHERS = ("mmff94", "uff", "gfn2-xtb")
 #: C-C-O-H and H-C-C-O, 24 points each over one period.
 AXES = tuple(
@@ -64,9 +65,8 @@ def run(options: argparse.Namespace, console: Console) -> dict[str, Any]:
     try:
         options.out.mkdir(parents=True, exist_ok=True)
         old = options.out / "project"
-        if (old / "project.json").exists():
-            shutil.rmtree(old)  # only ever the project of an earlier demo
-        project = Project.create(old, "ethanol demo")
+        _clear(old)
+        project = Project.create(old, TITLE)
     except (OSError, ProjectError) as error:
         raise UserError(f"cannot make a project in {options.out}: {error}") from None
 
@@ -96,6 +96,16 @@ def run(options: argparse.Namespace, console: Console) -> dict[str, Any]:
     console.say(f"done in {seconds:.0f} s: {path}")
     console.say(f"open it in the window with: pescape {options.out / 'project'}")
     return figures
+
+
+def _clear(folder: Path) -> None:
+    """Remove the project of an earlier demo, and nothing else."""
+    if not folder.exists():
+        return
+    with Project.open(folder) as project:  # raises when a window has it open
+        if project.name != TITLE:
+            raise ProjectError(f"{folder} is another project; choose another folder")
+    shutil.rmtree(folder)
 
 
 def _make(

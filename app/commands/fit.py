@@ -32,7 +32,6 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         help="a hyper-parameter, for example sigma=20 (again for more)",
     )
     parser.add_argument("--test", metavar="DATA2", help="test on these frames instead")
-    parser.add_argument("--units", default="", help="energy unit of the file where it is unsure")
     parser.add_argument("--out", type=Path, required=True, metavar="MODEL", help="model file")
 
 
@@ -40,7 +39,7 @@ def run(options: argparse.Namespace, console: Console) -> dict[str, Any]:
     """Fit, test, save."""
     if options.train < 1 or options.valid < 0:
         raise UserError("--train must be at least 1 and --valid at least 0")
-    _, path = console.dataset(options.data, units=options.units)
+    _, path = console.dataset(options.data)
     folder = console.folder("fit")
     fit: Fit = console.run(
         FitSpec(
@@ -57,11 +56,11 @@ def run(options: argparse.Namespace, console: Console) -> dict[str, Any]:
     )
     errors = fit.errors
     if options.test:
-        _, other = console.dataset(options.test, units=options.units, name="test")
+        _, other = console.dataset(options.test, name="test")
         field = FieldRef(key=fit.key, model=str(folder / "model.npz"), label=fit.label)
         errors = console.run(ErrorsSpec(field=field, dataset=other), "testing")
     console.copy(folder / "model.npz", options.out)
-    figures = {
+    figures: dict[str, Any] = {
         **error_figures(errors),
         "fit_seconds": fit.fit_seconds,
         "peak_rss_bytes": fit.peak_rss,

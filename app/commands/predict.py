@@ -19,13 +19,12 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("model", metavar="MODEL|FIELD", help="a model file or a force field")
     parser.add_argument("data", help="frames of the same molecule")
     parser.add_argument("--set", action="append", default=[], metavar="NAME=VALUE")
-    parser.add_argument("--units", default="", help="energy unit of the file where it is unsure")
 
 
 def run(options: argparse.Namespace, console: Console) -> dict[str, Any]:
     """Predict and compare."""
     field = console.field(options.model, settings=options.set)
-    _, path = console.dataset(options.data, units=options.units)
+    _, path = console.dataset(options.data)
     errors = console.run(ErrorsSpec(field=field, dataset=path), "predicting")
     say_errors(console, errors)
     return {"label": errors.label, **error_figures(errors)}

@@ -92,7 +92,8 @@ def test_md_writes_frames_and_figures(tmp_path: Path) -> None:
 def test_options_can_come_from_a_file(tmp_path: Path) -> None:
     spec = tmp_path / "scan.toml"
     spec.write_text(
-        f'geometry = "CCO"\nfield = ["uff"]\naxis = ["1-2-3-9:0:120:3"]\nout = "{tmp_path}/s.json"\n'
+        'geometry = "CCO"\nfield = ["uff"]\naxis = ["1-2-3-9:0:120:3"]\n'
+        f'out = "{tmp_path}/s.json"\n'
     )
     pescape("scan", "--spec", str(spec))
     assert len(json.loads((tmp_path / "s.json").read_text())["requested_deg"]) == 3

@@ -1,4 +1,4 @@
-"""`make bench`: every bench_*.py here, one after the other. Each has main() and prints its table."""
+"""`make bench`: every bench_*.py here, one after the other; main() of each prints its table."""
 
 from __future__ import annotations
 
