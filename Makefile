@@ -17,6 +17,7 @@ $(READY): packaging/constraints.txt pyproject.toml
 	@touch $@
 
 run: $(READY)
+	@$(PY) -m compileall -q app core widgets  # so that every start is a fast one
 	@$(PY) -m app
 
 test: $(READY)

@@ -98,6 +98,7 @@ class Bridge(QObject):
                 self._fail(entry[0], self._error)
             self._waiting.clear()
         elif isinstance(what, tuple):
+            self.session.devices = self.devices
             self.session.catalog = what
             self.session.catalog_changed.emit()
         else:

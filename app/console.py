@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import re
 import shutil
 import sys
 import tempfile
@@ -129,20 +130,30 @@ class Console:
         return dataclasses.replace(data.molecule, positions=data.positions[frame - 1])
 
     def field(self, text: str, *, settings: list[str] | None = None) -> FieldRef:
-        """MODEL|FIELD -> FieldRef. A file is a model, anything else a field's key."""
-        hyper = parse_settings(settings or [])
+        """MODEL|FIELD -> FieldRef: a file is a model, else a key with settings after commas.
+
+        For example "mmff94,variant=MMFF94s" or "reference,data=frames.extxyz".
+        """
         path = Path(text)
         if path.is_file():
-            return FieldRef(key="", model=str(path.resolve()), hyper={}, label=path.stem)
+            return FieldRef(key="", model=str(path.resolve()), label=path.stem)
+        key, *inline = re.split(r",(?=\w+=)", text)
+        hyper = parse_settings([*inline, *(settings or [])])
         known = {info.key: info for info in self.engine.catalog()}
-        if text not in known:
+        if key not in known:
             raise UserError(
-                f"{text!r} is neither a model file nor a force field; "
+                f"{key!r} is neither a model file nor a force field; "
                 f"known force fields: {', '.join(sorted(known))}"
             )
-        if known[text].trainable:
-            raise UserError(f"{known[text].label} must be trained first: pescape fit")
-        return FieldRef(key=text, hyper=hyper, label=known[text].label)
+        if known[key].trainable:
+            raise UserError(f"{known[key].label} must be trained first: pescape fit")
+        if known[key].family != "reference":
+            return FieldRef(key=key, hyper=hyper, label=known[key].label)
+        source = hyper.pop("data", None)
+        if source is None:
+            raise UserError(f"say which data: {key},data=FILE")
+        data, record = self.dataset(str(source), name="reference")
+        return FieldRef(key=key, hyper=hyper, dataset=record, label=data.level or data.name)
 
     # -- words ------------------------------------------------------------------------------
     @staticmethod

@@ -6,8 +6,16 @@ import traceback
 from collections.abc import Callable
 from typing import Any
 
-from PySide6.QtCore import QPoint, QSize, Qt, QTimer, Signal
-from PySide6.QtWidgets import QDockWidget, QMainWindow, QScrollArea, QTabWidget, QWidget
+from PySide6.QtCore import QEvent, QPoint, QPointF, QSize, Qt, QTimer, Signal
+from PySide6.QtGui import QColor, QIcon, QPainter, QPen, QPixmap, QPolygonF
+from PySide6.QtWidgets import (
+    QAbstractButton,
+    QDockWidget,
+    QMainWindow,
+    QScrollArea,
+    QTabWidget,
+    QWidget,
+)
 
 from widgets.empty import Empty
 from widgets.session import Session
@@ -15,6 +23,26 @@ from widgets.session import Session
 LAYOUT = 1  # raise when the default layout changes so that an old one is not restored over it
 AREAS = ("left", "center", "right", "bottom")
 Orientation = Qt.Orientation
+
+
+BUTTONS = {  # lines on a 16 x 16 grid
+    "close": (((4, 4), (12, 12)), ((12, 4), (4, 12))),
+    "float": (((3, 6), (10, 6), (10, 13), (3, 13), (3, 6)), ((6, 6), (6, 3), (13, 3), (13, 10)),
+              ((13, 10), (10, 10))),
+}  # fmt: skip
+
+
+def _drawn(shape: tuple[tuple[tuple[int, int], ...], ...], colour: QColor) -> QIcon:
+    pixmap = QPixmap(48, 48)
+    pixmap.fill(Qt.GlobalColor.transparent)
+    painter = QPainter(pixmap)
+    painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+    painter.scale(3, 3)
+    painter.setPen(QPen(colour, 1.3))
+    for line in shape:
+        painter.drawPolyline(QPolygonF([QPointF(x, y) for x, y in line]))
+    painter.end()
+    return QIcon(pixmap)
 
 
 class PanelScroll(QScrollArea):
@@ -81,6 +109,20 @@ class Dock(QDockWidget):
         bare = self.area == "center" and not self.isFloating()
         self._no_title.setVisible(bare)
         self.setTitleBarWidget(self._no_title if bare else None)  # type: ignore[arg-type]
+        self._draw_buttons()
+
+    def _draw_buttons(self) -> None:
+        """Close and float in the colour of text: Qt's own pictures stay dark on a dark theme."""
+        for name, shape in BUTTONS.items():
+            button = self.findChild(QAbstractButton, f"qt_dockwidget_{name}button")
+            if button is not None:
+                button.setIcon(_drawn(shape, self.palette().windowText().color()))
+                button.setToolTip("Close" if name == "close" else "Make it a window of its own")
+
+    def changeEvent(self, event: QEvent) -> None:
+        super().changeEvent(event)
+        if event.type() in (QEvent.Type.PaletteChange, QEvent.Type.StyleChange):
+            self._draw_buttons()
 
     def _visible(self, on: bool) -> None:
         if on:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import math
 from collections.abc import Callable
 from pathlib import Path
@@ -15,6 +16,7 @@ from core.analyses.surface import Axis, SurfaceSpec
 from core.elements import NUMBER_OF
 from core.fieldref import FieldRef
 from core.molecule import Molecule
+from core.project import FILE, Project, ProjectError
 from widgets.frames import geometries_of
 from widgets.session import Geometries, Session
 
@@ -25,6 +27,9 @@ AXES = ((1, 0, 2, 8), (5, 1, 0, 2))  # C-C-O-H and H-C-C-O, atoms from 0
 LEVEL = "PBE/def2-SVP"  # also the name of the reference surface
 GRID = {"start": -180, "stop": 165, "n": 24}  # degrees
 SETTING = "example"  # project setting: "making" until everything is there
+MADE_FROM = "example data"  # project setting: `fingerprint` of the files it was made from
+FILES = ("ethanol.extxyz", "surface.extxyz")
+OWN_ITEMS = {("datasets", "ethanol"), ("datasets", "surface"), ("surfaces", LEVEL)}
 
 
 def first_frame(path: Path) -> Molecule:
@@ -38,6 +43,49 @@ def first_frame(path: Path) -> Molecule:
         rows = [file.readline().split()[:4] for _ in range(count)]
     numbers = np.array([NUMBER_OF[r[0]] for r in rows])
     return Molecule(path.stem, numbers, np.array([[float(x) for x in r[1:]] for r in rows]))
+
+
+def fingerprint(source: Path) -> str:
+    """SHA-256 over the shipped files; "" where they are missing."""
+    seen = hashlib.sha256()
+    try:
+        for name in FILES:
+            seen.update((source / name).read_bytes())
+    except OSError:
+        return ""
+    return seen.hexdigest()
+
+
+def place(folder: Path, source: Path) -> tuple[Path, str, str]:
+    """Where the example is to be opened, what to do first, and a sentence about it ("" = none).
+
+    What: "open", "create", or "renew": the shipped data have changed and nobody added anything.
+    An example that somebody worked in stays as it is; the new data get a folder of their own.
+    """
+    number = 1
+    while (folder / _numbered(number + 1) / FILE).is_file():
+        number += 1
+    path, following = folder / _numbered(number), folder / _numbered(number + 1)
+    if not (path / FILE).is_file():
+        return path, "create", ""
+    try:
+        project = Project.open(path, read_only=True)
+    except ProjectError as error:
+        return following, "create", f"{error} Here is a fresh example."
+    shipped = fingerprint(source)
+    if not shipped or project.settings.get(MADE_FROM) == shipped:
+        return path, "open", ""
+    if all((item.kind, item.name) in OWN_ITEMS for item in project.items()):
+        return path, "renew", "The example's data are newer now; it is made again."
+    return (
+        following,
+        "create",
+        f"The example's data are newer now, and this is a fresh example. Your work is in {path}.",
+    )
+
+
+def _numbered(number: int) -> str:
+    return FOLDER if number == 1 else f"{FOLDER}-{number}"
 
 
 class ExampleMaker(QObject):
@@ -55,6 +103,7 @@ class ExampleMaker(QObject):
         project.set("axes", [list(a) for a in AXES])
         project.set("grid", GRID)
         project.set(SETTING, "making")
+        project.set(MADE_FROM, fingerprint(self.source))
         for item, _spec in project.unfinished():
             project.remove(item.id)
         data = self.source / "ethanol.extxyz"

@@ -2,25 +2,23 @@
 
 from __future__ import annotations
 
-import dataclasses
 import shutil
-from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from PySide6.QtCore import QObject
 
-from app.bridge import noted_fraction
-from app.example import FOLDER, NAME, SETTING, SOURCE, ExampleMaker
+from app.example import FOLDER, NAME, SETTING, SOURCE, ExampleMaker, place
+from app.interrupted import Interrupted
+from core.lock import NAME as LOCK
 from core.project import Project, ProjectError, ProjectLocked
 from widgets.frames import geometries_of
 from widgets.loading import load_item
 
 if TYPE_CHECKING:
     from app.window import Window
-
-MANY = 3  # more interrupted jobs than this share one notice
+    from widgets.notice import Notice
 
 
 def is_project(path: Path) -> bool:
@@ -39,23 +37,40 @@ class Projects(QObject):
         self.window, self.session, self.folder = window, window.session, folder
         self.source = example
         self.maker: ExampleMaker | None = None
+        self.interrupted = Interrupted(self.session, window.notices)
+        self.locked: Notice | None = None
         self._quiet = False
         self.session.axes_changed.connect(self._keep_axes)
 
     # -- open ---------------------------------------------------------------------------------
     def open(self, path: Path) -> bool:
         """Open a project folder; one that is open elsewhere is opened for reading only."""
+        why = ""
         try:
             try:
                 project = Project.open(path)
             except ProjectLocked as error:
+                why = str(error)
                 project = Project.open(path, read_only=True)
-                self.session.message.emit(f"{error}. It is shown for reading only here.", "warning")
         except ProjectError as error:
             self.session.message.emit(str(error), "error")
             return False
         self._put(project)
+        if why:
+            self._say_read_only(project, why)
         return True
+
+    def _say_read_only(self, project: Project, why: str) -> None:
+        name = project.name
+        again = partial(self.open, project.root)
+        self.locked = self.window.notices.add(
+            f"“{name}” is for reading only here: it can be looked at, but nothing can be computed, "
+            "imported or changed, because another PEScape has it open. Close it there and try "
+            "again, or work in a copy.",
+            "warning",
+            (("Try again", again), ("Save a copy …", self.window.copy_project)),
+            details=why,
+        )
 
     def create(self, path: Path, name: str = "") -> bool:
         """Make a new project and open it."""
@@ -68,17 +83,21 @@ class Projects(QObject):
         return True
 
     def example(self) -> None:
-        """Open the example; made first where it is not there yet."""
-        path = self.folder / FOLDER
-        if is_project(path):
-            if not self.open(path) or self.session.project.read_only:
+        """Open the example; made first where it is not there yet, or made from older data."""
+        path, what, sentence = place(self.folder, self.source)
+        if what == "create":
+            number = path.name.removeprefix(FOLDER).replace("-", " ")
+            if not self.create(path, NAME + number):
                 return
-            unfinished = self.session.project.settings.get(SETTING) != "ready"
-        else:
-            if not self.create(path, NAME):
-                return
-            unfinished = True
-        if unfinished:
+        elif not self.open(path) or self.session.read_only:
+            return
+        if sentence:
+            self.session.message.emit(sentence, "warning" if what == "create" else "info")
+        if what == "renew":
+            for item in self.session.project.items():
+                self.session.project.remove(item.id)
+            self.session.project_changed.emit()
+        if what != "open" or self.session.project.settings.get(SETTING) != "ready":
             self.make_example()
 
     def make_example(self) -> None:
@@ -98,15 +117,21 @@ class Projects(QObject):
         project = self.session.project
         if project is None:
             return False
-        if target.exists() and any(target.iterdir()):
-            self.session.message.emit(f"{target} is not empty: choose a new folder.", "error")
+        root = project.root.resolve()
+        wrong = ""
+        if root == target.resolve() or root in target.resolve().parents:
+            wrong = f"{target} lies inside the project itself: choose a folder outside it."
+        elif target.exists() and (not target.is_dir() or any(target.iterdir())):
+            wrong = f"{target} is not empty: choose a new folder."
+        if wrong:
+            self.session.message.emit(wrong, "error")
             return False
         try:
             shutil.copytree(
                 project.root,
                 target,
                 dirs_exist_ok=True,
-                ignore=shutil.ignore_patterns("trash", "*.lock", ".lock*"),
+                ignore=shutil.ignore_patterns("trash", LOCK),
             )
         except OSError as error:
             self.session.message.emit(f"The copy could not be made: {error}", "error")
@@ -126,6 +151,10 @@ class Projects(QObject):
             self.maker.deleteLater()
             self.maker = None
         self.close()
+        for notice in (*self.interrupted.notices, self.locked):
+            if notice is not None and notice in self.window.notices.shown():
+                notice.dismiss()  # it spoke of the project before
+        self.locked = None
         self.session.undo.clear()
         self.session.jobs.clear()
         self.session.project = project
@@ -133,10 +162,11 @@ class Projects(QObject):
         self.session.project_changed.emit()
         self.window.settings.add_recent(str(project.root))
         self.window.actions_.fill_recent(self.window.settings.recent)
-        self.window.setWindowTitle(f"{project.name} – PEScape")
+        only = " (reading only)" if project.read_only else ""
+        self.window.setWindowTitle(f"{project.name}{only} – PEScape")
         self._first_frames(project)
         if not project.read_only and project.settings.get(SETTING) != "making":
-            self._interrupted(project)
+            self.interrupted.offer(project)
 
     def _first_frames(self, project: Project) -> None:
         """Show the first data set, or molecule, there is."""
@@ -171,55 +201,3 @@ class Projects(QObject):
         if self._quiet or project is None or project.read_only:
             return
         project.set("axes", [None if a is None else list(a) for a in self.session.axes])
-
-    # -- interrupted jobs ---------------------------------------------------------------------
-    def _interrupted(self, project: Project) -> None:
-        left: list[tuple[Any, Any]] = []
-        for item, spec in project.unfinished():
-            if spec is None:
-                project.remove(item.id)  # its job was never handed in
-            else:
-                left.append((item, spec))
-        if not left:
-            return
-        if len(left) > MANY:
-            self.window.notices.add(
-                f"{len(left)} jobs were interrupted.",
-                "info",
-                (
-                    ("Go on with all", lambda: self._all(left, go_on=True)),
-                    ("Discard all", lambda: self._all(left, go_on=False)),
-                ),
-            )
-            return
-        for item, spec in left:
-            fraction = noted_fraction(item.folder)
-            at = f" at {100 * fraction:.0f} %" if fraction == fraction else ""
-            buttons: tuple[tuple[str, Callable[[], object]], ...] = (
-                ("Go on", partial(self.go_on, item, spec)),
-                ("Discard", partial(self.discard, item)),
-            )
-            what = {"runs": "run", "fits": "training", "surfaces": "surface"}.get(item.kind, "job")
-            self.window.notices.add(
-                f"The {what} “{item.name}” was interrupted{at}.", "info", buttons
-            )
-
-    def _all(self, left: list[tuple[Any, Any]], *, go_on: bool) -> None:
-        for item, spec in left:
-            if go_on:
-                self.go_on(item, spec)
-            else:
-                self.discard(item)
-
-    def go_on(self, item: Any, spec: Any) -> str:
-        """Start an interrupted job again, from its checkpoint if it has one; returns its id."""
-        changes: dict[str, Any] = {"out": str(item.folder)}
-        checkpoint = item.folder / "checkpoint.npz"
-        if hasattr(spec, "resume") and checkpoint.is_file():
-            changes["resume"] = str(checkpoint)
-        return self.session.submit(dataclasses.replace(spec, **changes), title=item.name)
-
-    def discard(self, item: Any) -> None:
-        """Put what an interrupted job left into the bin."""
-        self.session.project.remove(item.id)
-        self.session.items_changed.emit(item.kind)

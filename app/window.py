@@ -148,7 +148,7 @@ class Window(QMainWindow):
     def _show_devices(self) -> None:
         from widgets.panels.jobs import devices
 
-        found = self.bridge.devices
+        found = self.session.devices
         self.device.setText(devices(found))
         self.device.setToolTip("\n".join(f"{name}: {what}" for name, what in found.items()))
 

@@ -40,7 +40,7 @@ class Item:
     @property
     def record(self) -> Path:
         """Where its record is, or will be."""
-        return self.folder / "record.npz"
+        return self.folder / storage.RECORD
 
     @property
     def finished(self) -> bool:
@@ -70,7 +70,7 @@ class ItemReader:
             created = about.get("created")
             if isinstance(created, bool) or not isinstance(created, int | float):
                 raise StorageError(f"{path} is damaged: it has no date")
-            problem = self._record_problem(folder / "record.npz")
+            problem = self._record_problem(folder / storage.RECORD)
             return Item(folder.name, kind, about["name"], float(created), folder, problem)
         except (OSError, ValueError, OverflowError) as error:
             return Item(folder.name, kind, folder.name, 0.0, folder, str(error))
@@ -93,7 +93,7 @@ class ItemReader:
 
     def _without_card(self, folder: Path, kind: str) -> Item:
         """The second data set of one file, say: its job knows records, not cards."""
-        record = folder / "record.npz"
+        record = folder / storage.RECORD
         if not record.is_file():
             raise StorageError(f"{folder} has no {CARD}")
         tree = storage.peek(record)

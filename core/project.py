@@ -283,7 +283,7 @@ class Project:
             created = time.time()
             storage.write_json(aside / CARD, card(kind, name, created))
             if record is not None:
-                storage.save(aside / "record.npz", record)
+                storage.save(aside / storage.RECORD, record)
             os.rename(aside, folder)
             storage.sync_folder(parent)
         except (OSError, StorageError) as error:

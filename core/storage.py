@@ -34,6 +34,7 @@ MAX_TREE_BYTES = 64 * 2**20
 MAX_BYTES = 16 * 2**30  # of all arrays of one record together
 MAX_HEADER = 4096
 PROJECT_FILE = "project.json"
+RECORD = "record.npz"  # the result of a job, in the folder given to the job
 _ANCHOR = re.compile(r"\$+(HERE|PROJECT)/")
 
 
@@ -184,6 +185,24 @@ def save(path: str | Path, record: Any) -> None:
                     np.lib.format.write_array(member, array, allow_pickle=False)
     except OSError as error:
         raise StorageError(f"{path} could not be written: {error.strerror or error}") from error
+
+
+def make_folder(out: str) -> None:
+    """Make the folder a job shall write to: before the work, so that a bad one costs none.
+
+    "" = nothing is to be written. Raises StorageError where it cannot be made.
+    """
+    try:
+        if out:
+            Path(out).mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise StorageError(f"{out} could not be made: {error.strerror or error}") from error
+
+
+def save_result(out: str, record: Any) -> None:
+    """Save a job's result in its folder; "" = nowhere. Raises StorageError, see `save`."""
+    if out:
+        save(Path(out) / RECORD, record)
 
 
 def load(path: str | Path, kind: Any = Any) -> Any:

@@ -7,9 +7,18 @@ from pathlib import Path
 
 import pytest
 
+from app import doctor
+
 os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
 
 ROOT = Path(__file__).resolve().parent.parent
+
+
+def pytest_configure() -> None:
+    """Name the Debian package of a missing system library, instead of Qt's own failure."""
+    missing = doctor.missing_libraries(window=False)
+    if missing:
+        pytest.exit(doctor.sentence(missing), returncode=1)
 
 
 @pytest.fixture(scope="session")

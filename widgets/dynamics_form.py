@@ -114,7 +114,8 @@ class DynamicsForm(QWidget):
         outer.addWidget(self.extra)
         self.ensemble.currentIndexChanged.connect(self._changed)
         self.field.currentIndexChanged.connect(self._changed)
-        self.start.activated.connect(lambda _row: self._choose())
+        self._by_hand = False
+        self.start.activated.connect(self._start_by_hand)
         for number in (self.dt, self.time, self.temperature, self.friction, self.replicas):
             number.valueChanged.connect(self._changed)
         session.catalog_changed.connect(self.fill)
@@ -129,7 +130,8 @@ class DynamicsForm(QWidget):
     def fill(self) -> None:
         """Read the catalogue and the project again; keeps the choices."""
         self.field.fill()
-        kept = self.start.currentData()
+        before = self.start.currentData()
+        kept = before if self._by_hand else None
         self.start.clear()
         project = self.session.project
         for kind in ("datasets", "molecules") if project is not None else ():
@@ -141,9 +143,13 @@ class DynamicsForm(QWidget):
             self.start.addItem("frame in the molecule view", "")
         at = self.start.findData(kept) if kept is not None else -1
         self.start.setCurrentIndex(max(at, 0) if self.start.count() else -1)
-        if at < 0 or self.molecule is None:
+        if self.start.currentData() != before or self.molecule is None:
             self._choose()
         self.changed.emit()
+
+    def _start_by_hand(self, _row: int) -> None:
+        self._by_hand = True
+        self._choose()
 
     def _viewed(self, _geometries: Any) -> None:
         if self.start.findData("") < 0:
@@ -165,6 +171,7 @@ class DynamicsForm(QWidget):
         def done(start: Any) -> None:
             if self._wanted == chosen:
                 self.molecule = start.molecule
+                self.field.set_molecule(tuple(int(z) for z in start.molecule.numbers))
                 self.changed.emit()
 
         def failed(text: str) -> None:

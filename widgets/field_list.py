@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import functools
+from pathlib import Path
 from typing import Any
 
+import numpy as np
 from PySide6.QtCore import QSize, Qt, Signal
 from PySide6.QtGui import QColor, QIcon, QPainter, QPixmap
 from PySide6.QtWidgets import QComboBox, QListWidget, QListWidgetItem, QWidget
@@ -28,9 +31,16 @@ def field_icon(label: str, *, dark: bool) -> QIcon:
     return QIcon(pixmap)
 
 
-def references(session: Session) -> list[tuple[FieldRef, str, str]]:
-    """(FieldRef, item id, tooltip) of every data set that is there, called by its level."""
-    found = [(item, _head(item)) for item in _finished(session, "datasets")]
+Numbers = tuple[int, ...] | None  # atomic numbers of a molecule, None = any
+
+
+def references(session: Session, numbers: Numbers = None) -> list[tuple[FieldRef, str, str]]:
+    """(FieldRef, item id, tooltip) of every data set with energies, called by its level."""
+    found = [
+        (item, _head(item))
+        for item in _finished(session, "datasets")
+        if _serves(str(item.record), numbers, labelled=True)
+    ]
     levels = [str(head.get("level") or "Reference") for _, head in found]
     rows = []
     for (item, _), level in zip(found, levels, strict=True):
@@ -53,12 +63,12 @@ def built_in(session: Session) -> list[tuple[FieldRef, str, str]]:
     return rows
 
 
-def trained(session: Session) -> list[tuple[FieldRef, str, str]]:
-    """The project's finished fits."""
+def trained(session: Session, numbers: Numbers = None) -> list[tuple[FieldRef, str, str]]:
+    """The project's finished fits, of the molecule with these atoms."""
     rows = []
     for item in _finished(session, "fits"):
         model = item.folder / "model.npz"
-        if model.exists():
+        if model.exists() and _serves(_dataset_of(session, item), numbers):
             ref = FieldRef(str(_head(item).get("key", "")), model=str(model), label=item.name)
             rows.append((ref, item.id, f"trained here: {item.name}"))
     return rows
@@ -70,6 +80,33 @@ def _head(item: Any) -> dict[str, Any]:
         return peek(item.record)
     except (OSError, ValueError):
         return {}
+
+
+def _dataset_of(session: Session, fit: Any) -> str:
+    try:
+        return str(getattr(session.project.job(fit.id), "dataset", ""))
+    except (OSError, ValueError):
+        return ""
+
+
+def _serves(record: str, numbers: Numbers, *, labelled: bool = False) -> bool:
+    """Whether a data set is of the molecule wanted; what cannot be read is not hidden."""
+    try:
+        atoms, energies = _contents(record, Path(record).stat().st_mtime_ns)
+    except (OSError, ValueError, KeyError):
+        return True
+    return (numbers is None or atoms == numbers) and (energies or not labelled)
+
+
+@functools.lru_cache(maxsize=256)
+def _contents(record: str, _stamp: int) -> tuple[tuple[int, ...], bool]:
+    """Atomic numbers of a stored data set and whether it has an energy; no positions are read."""
+    tree = peek(record)
+    with np.load(record, allow_pickle=False) as arrays:
+        numbers = arrays[f"a{tree['molecule']['numbers']['at']}"]
+        energies = tree["energies"]
+        some = energies is not None and np.isfinite(arrays[f"a{energies['at']}"]).any()
+    return tuple(int(z) for z in numbers), bool(some)
 
 
 def _finished(session: Session, kind: str) -> list[Any]:
@@ -87,6 +124,7 @@ class FieldList(QListWidget):
         super().__init__(parent)
         self.session = session
         self.dark = session.dark
+        self.numbers: Numbers = None
         self._ticks: dict[tuple[str, str, str], bool] = {}
         self.setAccessibleName("Force fields to compute")
         self.setToolTip("Tick the force fields whose energies are to be computed")
@@ -99,13 +137,16 @@ class FieldList(QListWidget):
         self.blockSignals(True)
         chosen = self.currentRow()
         self.clear()
-        groups = (references(self.session), built_in(self.session), trained(self.session))
-        newest = groups[0][-1][0] if groups[0] else None
+        session, numbers = self.session, self.numbers
+        groups = (references(session, numbers), built_in(session), trained(session, numbers))
+        newest = [rows[-1][0] for rows in (groups[0], groups[2]) if rows]
         for rows in groups:
             for ref, item_id, tip in rows:
                 row = QListWidgetItem(field_icon(ref.label, dark=self.dark), ref.label)
                 row.setFlags(row.flags() | Qt.ItemFlag.ItemIsUserCheckable)
-                default = ref.key == "mmff94" or (ref is newest and not self._any_reference())
+                default = ref.key == "mmff94" or ref in newest
+                if ref.key == "reference":
+                    default = default and not self._any_reference()
                 on = self._ticks.setdefault(_name(ref), default)
                 row.setCheckState(Qt.CheckState.Checked if on else Qt.CheckState.Unchecked)
                 row.setData(REF, ref)
@@ -116,6 +157,12 @@ class FieldList(QListWidget):
         self.blockSignals(False)
         self.updateGeometry()
         self.ticked.emit()
+
+    def set_molecule(self, numbers: Numbers) -> None:
+        """Offer only references and fits of this molecule (atomic numbers, None = any)."""
+        if numbers != self.numbers:
+            self.numbers = numbers
+            self.fill()
 
     def set_dark(self, dark: bool) -> None:
         """Follow the theme."""
@@ -157,13 +204,27 @@ class FieldCombo(QComboBox):
         self.session = session
         self.setAccessibleName("Force field")
         self.setToolTip("The force field that drives the atoms")
+        self.numbers: Numbers = None
+        self._by_hand = False
+        self.activated.connect(self._chosen)
         self.fill()
 
+    def _chosen(self, _row: int) -> None:
+        self._by_hand = True
+
+    def set_molecule(self, numbers: Numbers) -> None:
+        """Offer only fits of this molecule (atomic numbers, None = any)."""
+        if numbers != self.numbers:
+            self.numbers = numbers
+            self.fill()
+
     def fill(self) -> None:
-        """Read the catalogue and the project again; keeps the choice."""
-        kept = self.currentText()
+        """Read the catalogue and the project again; keeps what the person chose."""
+        kept = self.currentText() if self._by_hand else ""
+        self.blockSignals(True)
         self.clear()
-        for ref, _item, tip in (*built_in(self.session), *trained(self.session)):
+        session = self.session
+        for ref, _item, tip in (*built_in(session), *trained(session, self.numbers)):
             self.addItem(field_icon(ref.label, dark=self.session.dark), ref.label, ref)
             self.setItemData(self.count() - 1, tip, Qt.ItemDataRole.ToolTipRole)
         at = self.findText(kept) if kept else -1
@@ -172,6 +233,8 @@ class FieldCombo(QComboBox):
             fits = [k for k in range(self.count()) if self.itemData(k).model]
             at = fits[-1] if fits else keys.index("mmff94") if "mmff94" in keys else 0
         self.setCurrentIndex(at if self.count() else -1)
+        self.blockSignals(False)
+        self.currentIndexChanged.emit(self.currentIndex())
 
     def ref(self) -> FieldRef | None:
         """The chosen one."""

@@ -33,6 +33,13 @@ def seconds_text(seconds: float) -> str:
     return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
 
 
+def rough_seconds(seconds: float) -> str:
+    """An estimate, without the digits it does not have: 3 s, 15 s, 70 s, 4 min."""
+    if seconds < 10:
+        return f"{max(1, round(seconds))} s"
+    return f"{5 * round(seconds / 5)} s" if seconds < 90 else seconds_text(seconds)
+
+
 def bytes_text(size: float) -> str:
     """About two digits: 80 MB, 1.5 GB."""
     return f"{size / 1e6:.0f} MB" if size < 0.95e8 else f"{size / 1e9:.1f} GB"

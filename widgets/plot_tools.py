@@ -193,11 +193,25 @@ def style_plot(plot: pg.PlotItem, *, dark: bool) -> None:
     plot.titleLabel.setAttr("color", ink.ink)
 
 
+class PlainAxis(pg.AxisItem):
+    """An axis that shows the numbers as they are.
+
+    pyqtgraph multiplies numbers below 1 by a thousand for an SI prefix, even when told not to
+    (enableAutoSIPrefix(False) sets the factor once more, 0.14.0), and our titles have none.
+    """
+
+    def updateAutoSIPrefix(self) -> None:
+        self.autoSIPrefixScale, self.labelUnitPrefix = 1.0, ""
+        self._updateLabel()
+
+
 class PlotWidget(pg.PlotWidget):
     """A pyqtgraph plot with our inks, double click to reset, and without pyqtgraph's own menu."""
 
     def __init__(self, parent: QWidget | None = None, **kwargs) -> None:
-        super().__init__(parent, background=None, enableMenu=False, **kwargs)
+        axes = {side: PlainAxis(side) for side in ("bottom", "left")}
+        axes |= kwargs.pop("axisItems", None) or {}
+        super().__init__(parent, background=None, enableMenu=False, axisItems=axes, **kwargs)
         self.on_reset: Callable[[], None] = self.plotItem.autoRange
         self.plotItem.hideButtons()
         self.setFrameShape(self.Shape.NoFrame)

@@ -62,6 +62,7 @@ class Session(QObject):
         super().__init__(parent)
         self.project: Any = None  # core.project.Project
         self.catalog: tuple = ()  # core.forcefields.base.Info of every force field
+        self.devices: dict[str, str] = {}  # "cpu", "cuda:0" -> what it is; empty until told
         self.unit: EnergyUnit = ENERGY_UNITS["kcal/mol"]
         self.dark = False
         self.undo = QUndoStack(self)
@@ -73,6 +74,11 @@ class Session(QObject):
         self.submit: Callable[..., str] = _not_connected  # (spec, title=..., device=...) -> job id
         self.cancel: Callable[[str], None] = _not_connected  # throw away
         self.stop: Callable[[str], None] = _not_connected  # finish early, keep what is there
+
+    @property
+    def read_only(self) -> bool:
+        """Whether nothing can be added to the open project (it is open in another window)."""
+        return self.project is not None and bool(self.project.read_only)
 
     def show(self, geometries: Geometries, *, frame: int = 0) -> None:
         """Put frames into the molecule view."""

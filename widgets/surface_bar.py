@@ -1,4 +1,4 @@
-"""The controls above a surface: energy or difference, to what, how far the scale goes, marks."""
+"""The controls above a surface: energy, difference or both, how far the scale goes, marks."""
 
 from __future__ import annotations
 
@@ -24,9 +24,15 @@ class SurfaceBar(QWidget):
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        self.energy, self.difference = QToolButton(), QToolButton()
+        self.both, self.energy, self.difference = QToolButton(), QToolButton(), QToolButton()
         group = QButtonGroup(self)
         for button, text, tip in (
+            (
+                self.both,
+                "Both",
+                "Energies, and the difference of each force field; where there is little room, "
+                "that of the one clicked last",
+            ),
             (self.energy, "Energy", "Energies above each force field's own minimum"),
             (self.difference, "Difference", "Each force field minus the one chosen, mean removed"),
         ):
@@ -42,13 +48,13 @@ class SurfaceBar(QWidget):
         self.reference.setSizeAdjustPolicy(
             QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon
         )
-        self.reference.setMinimumContentsLength(7)
+        self.reference.setMinimumContentsLength(5)
         self.top = QDoubleSpinBox()
         self.top.setAccessibleName("Upper end of the energy scale")
         self.top.setRange(0.0, 1e5)
         self.top.setSpecialValueText("auto")
         self.top.setKeyboardTracking(False)
-        self.top.setFixedWidth(92)
+        self.top.setFixedWidth(84)
         self.top.setAlignment(Qt.AlignmentFlag.AlignRight)
         self.marks = QToolButton()
         self.marks.setText("Marks")
@@ -62,10 +68,11 @@ class SurfaceBar(QWidget):
         self.marks.setMenu(menu)
         row = QHBoxLayout(self)
         row.setContentsMargins(0, 0, 0, 0)
-        row.setSpacing(4)
-        self.versus, self.range_label = QLabel("to"), QLabel("0 –")
-        left: tuple[QWidget, ...] = (self.energy, self.difference, self.versus, self.reference)
-        right: tuple[QWidget, ...] = (self.range_label, self.top, self.marks)
+        row.setSpacing(3)
+        self.versus = QLabel("to")
+        modes: tuple[QWidget, ...] = (self.energy, self.difference, self.both)
+        left = (*modes, self.versus, self.reference)
+        right: tuple[QWidget, ...] = (self.top, self.marks)
         for part in left:
             row.addWidget(part)
         row.addStretch(1)
@@ -79,6 +86,13 @@ class SurfaceBar(QWidget):
         action.setChecked(True)
         action.toggled.connect(lambda _on: self.marks_changed.emit())
         return action
+
+    @property
+    def mode(self) -> str:
+        """both, energy or difference."""
+        if self.both.isChecked():
+            return "both"
+        return "difference" if self.difference.isChecked() else "energy"
 
     def put_first(self, widget: QWidget) -> None:
         """Another control, at the left end."""

@@ -42,9 +42,14 @@ class SurfaceDisplay(QWidget):
         self._path: np.ndarray | None = None  # positions (S,N,3) of a trajectory
         self._shown: tuple[Geometries, int, int] | None = None  # what, layer, known points then
         self._at: tuple[float, ...] | None = None
+        self._focus = -1  # layer whose difference is shown where there is room for one only
+        self._by_hand = False  # the person chose energy, difference or both
         self._range = {"energy": 0.0, "difference": 0.0}  # eV, 0 = automatic
         self.bar = SurfaceBar()
+        self.both = self.bar.both
         self.energy, self.difference = self.bar.energy, self.bar.difference
+        for button in (self.both, self.energy, self.difference):
+            button.clicked.connect(self._chosen_by_hand)
         self.reference, self.top = self.bar.reference, self.bar.top
         self.grid, self.profile = SurfaceGrid(), ProfileView()
         holder = QWidget()
@@ -85,7 +90,7 @@ class SurfaceDisplay(QWidget):
     # -- what is shown ------------------------------------------------------------------------
     def show_data(self, data: SurfaceData | None) -> None:
         """Show another surface, None for none."""
-        self.data, self._shown, self._at = data, None, None
+        self.data, self._shown, self._at, self._focus = data, None, None, -1
         if data is None:
             return
         kept = self.reference.currentText()
@@ -93,10 +98,13 @@ class SurfaceDisplay(QWidget):
         self.reference.addItems([layer.label for layer in data.layers])
         at = self.reference.findText(kept)
         self.reference.setCurrentIndex(at if at >= 0 else max(data.reference, 0))
-        more = len(data.layers) > 1
+        more, two = len(data.layers) > 1, len(data.axes) == 2
         self.difference.setEnabled(more)
-        if not more:
+        self.both.setEnabled(more and two)
+        if not more or (not two and self.both.isChecked()):
             self.energy.setChecked(True)
+        elif two and data.reference >= 0 and not self._by_hand:
+            self.both.setChecked(True)
         self.refresh()
         self._overlays(again=True)
         self._follow()
@@ -129,22 +137,32 @@ class SurfaceDisplay(QWidget):
             return
         self.stack.setCurrentWidget(self.view)
         labels = [dihedral_label(self.data.molecule, a.atoms) + " (°)" for a in self.data.axes]
-        maps, scale = self._maps()
-        self._map_layers = [i for i, _ in maps]
-        both = (labels[0], labels[1] if len(labels) > 1 else "")
-        self.view.show_maps(self.data.axes, both, [m for _, m in maps], scale)
+        names = (labels[0], labels[1] if len(labels) > 1 else "")
+        if self._mode == "both":
+            maps, scale = self._maps("energy")
+            more, second = self._maps("difference")
+            self.grid.show_maps(
+                self.data.axes, names, maps + more, scale, second=second, focus=self._focus
+            )
+        else:
+            maps, scale = self._maps(self._mode)
+            self.view.show_maps(self.data.axes, names, maps, scale)
         self._summarise()
         self._read()
         self.refreshed.emit()
 
     # -- numbers ------------------------------------------------------------------------------
-    def _maps(self) -> tuple[list[tuple[int, Map]], Scale]:
+    def _maps(self, mode: str) -> tuple[list[Map], Scale]:
+        """Energies of all layers or the differences of all but one, and their scale."""
         data, ev = self.data, self.session.unit.ev
         assert data is not None
-        unit, base = self.session.unit.label, self.reference.currentIndex()
-        layers = data.layers
-        if self.difference.isChecked() and 0 <= base < len(layers):
-            kind, low_is_zero = "diverging", False
+        unit, base, layers = self.session.unit.label, self.reference.currentIndex(), data.layers
+        energies = mode == "energy" or not 0 <= base < len(layers)
+        if energies:
+            values = {i: tools.zeroed(x.energy) / ev for i, x in enumerate(layers)}
+            title = f"Energy above minimum ({unit})"
+            auto = shown_range(list(values.values()))
+        else:
             values = {
                 i: tools.difference(x.energy, layers[base].energy) / ev
                 for i, x in enumerate(layers)
@@ -154,22 +172,20 @@ class SurfaceDisplay(QWidget):
             finite = [np.abs(v[np.isfinite(v)]) for v in values.values()]
             joined = np.concatenate(finite) if finite else np.zeros(0)
             auto = nice_limit(float(np.percentile(joined, 98))) if len(joined) else 1.0
-        else:
-            kind, low_is_zero = "sequential", True
-            values = {i: tools.zeroed(x.energy) / ev for i, x in enumerate(layers)}
-            title = f"Energy above minimum ({unit})"
-            auto = shown_range(list(values.values()))
-        chosen = self._range[self._mode] / ev
+        chosen = self._range["energy" if energies else "difference"] / ev
         high = chosen if chosen > 0 else auto
-        self.top.setSpecialValueText(f"auto ({high:.3g})" if not chosen else "auto")
-        low = 0.0 if low_is_zero else -high
+        if mode == self._ranged:
+            sign = "0 –" if energies else "±"
+            self.top.setSpecialValueText(f"{sign} {high:.3g}" if not chosen else "auto")
+        low, kind = (0.0, "sequential") if energies else (-high, "diverging")
         scale = Scale(low, high, kind, line_step(high - low, ev), title)
+        extra = self._mode == "both" and not energies
         maps = []
         for i, v in values.items():
             x = layers[i]
-            ready = low_is_zero and self.bar.show_minima.isChecked() and x.known.all()
+            ready = energies and self.bar.show_minima.isChecked() and x.known.all()
             minima = tools.minima(x.energy, data.axes) if ready else NOTHING
-            maps.append((i, Map(x.label, v, minima, x.failed, self._note(i))))
+            maps.append(Map(x.label, v, minima, x.failed, self._note(i), i, extra))
         return maps, scale
 
     def _note(self, which: int) -> str:
@@ -263,13 +279,17 @@ class SurfaceDisplay(QWidget):
         data = self.data
         if data is None:
             return
-        layer = data.layers[self._map_layers[which]]
+        layer_at = self.view.maps[which].layer
+        layer = data.layers[layer_at]
+        if self._mode == "both" and layer_at != self.reference.currentIndex():
+            self._focus = layer_at
+            self.touch()
         good = np.isfinite(layer.positions).all((1, 2))
         if not good[index]:
             why = layer.problems.get(str(index), "not computed yet")
             self.readout.setText(f"{self.describe(index)}<br>No geometry here: {why}")
             return
-        now = (self._map_layers[which], int(good.sum()))
+        now = (layer_at, int(good.sum()))
         if self._shown and self._shown[1:] == now and self._shown[0] is self.session.geometries:
             self.session.set_frame(index)
             return
@@ -318,19 +338,26 @@ class SurfaceDisplay(QWidget):
 
     @property
     def _mode(self) -> str:
-        return "difference" if self.difference.isChecked() else "energy"
+        return self.bar.mode
+
+    @property
+    def _ranged(self) -> str:
+        """The scale that the number in the bar belongs to."""
+        return "difference" if self._mode == "difference" else "energy"
+
+    def _chosen_by_hand(self) -> None:
+        self._by_hand = True
 
     def _mode_changed(self) -> None:
         unit = self.session.unit
-        different = self._mode == "difference"
-        self.bar.range_label.setText("±" if different else "0 –")
-        self.reference.setVisible(different)
-        self.bar.versus.setVisible(different)
+        self.top.setPrefix("± " if self._ranged == "difference" else "0 – ")
+        self.reference.setVisible(self._mode != "energy")
+        self.bar.versus.setVisible(self._mode != "energy")
         self.top.blockSignals(True)
         self.top.setSuffix(f" {unit.label}")
         self.top.setDecimals(unit.digits)
         self.top.setSingleStep(nice_step(KCAL_MOL / unit.ev, parts=1))
-        self.top.setValue(self._range[self._mode] / unit.ev)
+        self.top.setValue(self._range[self._ranged] / unit.ev)
         self.top.blockSignals(False)
         self.top.setToolTip(
             f"Upper end of the scale ({unit.label}); beyond it the map is hatched. 0 = automatic"
@@ -338,7 +365,7 @@ class SurfaceDisplay(QWidget):
         self.refresh()
 
     def _range_changed(self, value: float) -> None:
-        self._range[self._mode] = value * self.session.unit.ev
+        self._range[self._ranged] = value * self.session.unit.ev
         self.refresh()
 
     def set_dark(self, dark: bool) -> None:

@@ -185,6 +185,8 @@ class SurfaceForm(QWidget):
         outer.addLayout(form)
         outer.addWidget(QLabel("Force fields"))
         outer.addWidget(self.fields, 1)
+        self._by_hand = False
+        self.molecule.activated.connect(self._molecule_by_hand)
         self.molecule.currentIndexChanged.connect(self._choose_molecule)
         self.axis1.activated.connect(lambda: self._choose_axis(0))
         self.axis2.activated.connect(lambda: self._choose_axis(1))
@@ -200,7 +202,8 @@ class SurfaceForm(QWidget):
     # -- filling ------------------------------------------------------------------------------
     def fill(self) -> None:
         """Read the project's data sets again; keeps the choices."""
-        kept = self.molecule.currentData()
+        before = self.molecule.currentData()
+        kept = before if self._by_hand else None
         self.molecule.blockSignals(True)
         self.molecule.clear()
         project = self.session.project
@@ -214,8 +217,11 @@ class SurfaceForm(QWidget):
         self.molecule.setCurrentIndex(at if at >= 0 else (0 if self.molecule.count() else -1))
         self.molecule.blockSignals(False)
         self.fields.fill()
-        if at < 0 or self.start is None:
+        if self.molecule.currentData() != before or self.start is None:
             self._choose_molecule()
+
+    def _molecule_by_hand(self, _row: int) -> None:
+        self._by_hand = True
 
     def _viewed(self, _geometries: Any) -> None:
         if self.molecule.findData("") < 0:
@@ -261,6 +267,7 @@ class SurfaceForm(QWidget):
     def set_start(self, start: Start) -> None:
         """Scan this molecule; axes that do not fit it are replaced by the suggested ones."""
         self.start = start
+        self.fields.set_molecule(tuple(int(z) for z in start.molecule.numbers))
         axes = [self._fitting(a) for a in self.session.axes]
         if axes[0] is None and start.dihedrals:
             axes = [*start.dihedrals[:2], None][:2]

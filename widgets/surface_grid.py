@@ -1,114 +1,27 @@
-"""Maps side by side: one scale, one colour bar, one crosshair."""
+"""Maps side by side: energies on one scale, differences on another, one crosshair for all."""
 
 from __future__ import annotations
 
-import math
 import time
-from dataclasses import dataclass
 
 import numpy as np
-from PySide6.QtCore import QRect, QRectF, QSize, Qt, QTimer, Signal
-from PySide6.QtGui import QColor, QPainter, QPen
+from PySide6.QtCore import QRect, QSize, Qt, QTimer, Signal
 from PySide6.QtWidgets import QLabel, QSizePolicy, QWidget
 
 from core.analyses import surface_tools as tools
 from core.analyses.surface import Axis
 from widgets import surface_view
-from widgets.palette import chip, inks, table
+from widgets.palette import chip, inks
 from widgets.plot_tools import PlotMenu, Table, paper
-from widgets.surface_data import nice_step
+from widgets.surface_layout import EDGE_X, EDGE_Y, INNER, PAD_X, PAD_Y, TITLE, Layout, arrange
+from widgets.surface_scale import BAR, ColourBar, Map, Scale
 from widgets.surface_view import SurfaceView
 
-TITLE = 20  # pixels above each map
-BAR = 66  # pixels for the colour bar
-SMALLEST = 90  # pixels: maps do not get smaller, the grid scrolls instead
-GAP = 6
+__all__ = ["Map", "Scale", "SurfaceGrid"]
+
+SMALLEST = 90  # pixels: the smallest map a person can read
+TALLEST = 320  # pixels: longer colour bars tell no more
 BUDGET = 0.012  # s of the window's thread at one go
-
-
-@dataclass(frozen=True, eq=False)
-class Map:
-    """One map: values (G,) in the unit shown; minima, failed: grid indices; note: tooltip."""
-
-    label: str
-    values: np.ndarray
-    minima: np.ndarray
-    failed: np.ndarray
-    note: str = ""
-
-
-@dataclass(frozen=True)
-class Scale:
-    """low and high in the unit shown, kind "sequential" or "diverging", lines every `step`."""
-
-    low: float
-    high: float
-    kind: str
-    step: float
-    title: str
-
-    def text(self, value: float) -> str:
-        """A number of this scale with the digits it deserves."""
-        digits = max(0, -math.floor(math.log10(nice_step(self.high - self.low, parts=8)) + 1e-9))
-        return f"{value:.{digits}f}".replace("-", "−")
-
-
-class ColourBar(QWidget):
-    """The scale of all maps; a hatched cap where values lie outside it."""
-
-    def __init__(self, parent: QWidget | None = None) -> None:
-        super().__init__(parent)
-        self.scale = Scale(0, 1, "sequential", 1, "")
-        self.over = self.under = False
-        self.dark = False
-        self.setAccessibleName("Colour scale")
-
-    def set_scale(self, scale: Scale, *, over: bool, under: bool) -> None:
-        """Show another scale."""
-        self.scale, self.over, self.under = scale, over, under
-        outside = "; hatched: outside this range" if over or under else ""
-        self.setToolTip(f"{scale.title}, {scale.low:g} to {scale.high:g}{outside}")
-        self.update()
-
-    def paintEvent(self, event) -> None:
-        """Bar, ticks, numbers, title."""
-        painter = QPainter(self)
-        ink = inks(dark=self.dark)
-        lut = table(self.scale.kind)
-        bar = QRectF(6, 18, 14, self.height() - 36)
-        painter.setPen(Qt.PenStyle.NoPen)
-        slices = 128
-        for k in range(slices):
-            painter.setBrush(QColor(*(int(c) for c in lut[255 - 2 * k])))
-            y = bar.top() + bar.height() * k / slices
-            painter.drawRect(QRectF(bar.left(), y, bar.width(), bar.height() / slices + 0.6))
-        for wanted, y, colour in ((self.over, 8, lut[255]), (self.under, bar.bottom(), lut[0])):
-            if wanted:
-                painter.setBrush(QColor(*(int(c) for c in colour)))
-                painter.drawRect(QRectF(bar.left(), y, bar.width(), 10))
-                painter.setBrush(QColor(90, 90, 90))
-                for x in (2, 8):
-                    painter.drawRect(QRectF(bar.left() + x, y, 3, 10))
-        painter.setPen(QPen(QColor(ink.ink)))
-        font = painter.font()
-        font.setPointSizeF(max(7.0, font.pointSizeF() - 1))
-        painter.setFont(font)
-        low, high = self.scale.low, self.scale.high
-        step = nice_step(high - low, parts=max(2, min(8, int(bar.height() / 26))))
-        for value in np.arange(math.ceil(low / step - 1e-9), math.floor(high / step + 1e-9) + 1):
-            v = float(value * step)
-            y = bar.bottom() - bar.height() * (v - low) / max(high - low, 1e-300)
-            painter.drawLine(int(bar.right()), int(y), int(bar.right()) + 3, int(y))
-            place = QRectF(bar.right() + 5, y - 8, 40, 16)
-            painter.drawText(place, Qt.AlignmentFlag.AlignVCenter, self.scale.text(v))
-        painter.save()
-        painter.translate(self.width() - 3, bar.center().y())
-        painter.rotate(-90)
-        half = bar.height() / 2 + 18
-        place = QRectF(-half, -14, 2 * half, 14)
-        painter.drawText(place, Qt.AlignmentFlag.AlignCenter, self.scale.title)
-        painter.restore()
-        painter.end()
 
 
 class SurfaceGrid(QWidget):
@@ -123,8 +36,12 @@ class SurfaceGrid(QWidget):
         self.titles: list[QLabel] = []
         self.maps: list[Map] = []
         self.axes: tuple[Axis, ...] = ()
-        self.scale = Scale(0, 1, "sequential", 1, "")
-        self.bar = ColourBar(self)
+        self.scale = self.second = Scale(0, 1, "sequential", 1, "")
+        self.bar, self.bar2 = ColourBar(self), ColourBar(self)
+        self.layout_ = Layout(0.0, ())
+        self._given: list[Map] = []
+        self._placed: dict[int, tuple] = {}
+        self._focus = -1
         self._labels = ("", "")
         self._dark = False
         self._points = self._path = np.zeros((0, 2))
@@ -140,24 +57,49 @@ class SurfaceGrid(QWidget):
         self.menu = PlotMenu(self, table=self.table, reset=self.reset, name="surface")
 
     def show_maps(
-        self, axes: tuple[Axis, ...], labels: tuple[str, str], maps: list[Map], scale: Scale
+        self,
+        axes: tuple[Axis, ...],
+        labels: tuple[str, str],
+        maps: list[Map],
+        scale: Scale,
+        *,
+        second: Scale | None = None,
+        focus: int = -1,
     ) -> None:
-        """Draw maps over two axes on one scale, within a few milliseconds at a time.
+        """Draw maps over two axes, within a few milliseconds at a time.
 
-        Maps whose numbers did not change are left as they are. `flush` draws all at once.
+        Energies share `scale`, differences (they come last) `second`. Where there is no room for
+        all differences, only that of the layer `focus` is drawn (-1: the last). Maps whose numbers
+        did not change are left as they are. `flush` draws all at once.
         """
-        fresh = axes != self.axes or labels != self._labels or scale != self.scale
-        relayout = fresh or len(maps) != len(self.maps)
-        old, self.maps = self.maps, maps
-        self.axes, self._labels, self.scale = axes, labels, scale
-        changed = (k for k, m in enumerate(maps) if k >= len(old) or not _same(old[k], m))
-        self._dirty.update(range(len(maps)) if fresh else changed)
+        second = second or scale
+        fresh = axes != self.axes or labels != self._labels
+        again = (scale != self.scale, second != self.second)
+        self.axes, self._labels, self.scale, self.second = axes, labels, scale, second
+        self._given, self._focus = maps, focus
+        self._choose(again, fresh=fresh)
+
+    def _choose(self, again: tuple[bool, bool] = (False, False), *, fresh: bool = False) -> None:
+        """Which of the given maps are shown where; what is new on the screen is drawn."""
+        given, old, before = self._given, self.maps, self.layout_
+        energies = [m.layer for m in given if not m.difference]
+        differences = [m.layer for m in given if m.difference]
+        if given and not energies:  # differences alone: one after the other
+            energies, differences = differences, []
+        self.layout_ = arrange(energies, differences, self._size(), self._shape())
+        self.maps = given if self.layout_.every else _only(given, self._focus)
+        maps = self.maps
+        self._dirty.update(
+            k
+            for k, m in enumerate(maps)
+            if fresh or again[m.difference] or k >= len(old) or not _same(old[k], m)
+        )
         self._dirty = {k for k in self._dirty if k < len(maps)}
         for k in range(len(maps), len(self.views)):
             self.views[k].hide()
             self.titles[k].hide()
-        self._show_bar()
-        if relayout:
+        self._show_bars()
+        if fresh or before != self.layout_ or len(old) != len(maps):
             self._arrange()
         self._work()
 
@@ -179,7 +121,8 @@ class SurfaceGrid(QWidget):
                 return
 
     def _draw(self, k: int) -> None:
-        view, m, scale = self.views[k], self.maps[k], self.scale
+        view, m = self.views[k], self.maps[k]
+        scale = self.second if m.difference else self.scale
         if view.axes != self.axes:
             view.set_axes(self.axes, ("", ""))
             view.set_points(self._points)
@@ -213,13 +156,14 @@ class SurfaceGrid(QWidget):
 
     def set_dark(self, dark: bool) -> None:
         """Follow the theme."""
-        self._dark = self.bar.dark = dark
+        self._dark = self.bar.dark = self.bar2.dark = dark
         paper(self, dark=dark)
         for k, view in enumerate(self.views):
             view.set_dark(dark)
             if k < len(self.maps):
                 self._title(k)
         self.bar.update()
+        self.bar2.update()
 
     def reset(self) -> None:
         """Every map over its whole range."""
@@ -229,7 +173,8 @@ class SurfaceGrid(QWidget):
     def table(self) -> Table:
         """Rows: both angles in degrees, then the value of each map."""
         angles = np.rad2deg(tools.grid_angles(self.axes)) if self.axes else np.zeros((0, 2))
-        names = [f"{m.label} [{self.scale.title}]" for m in self.maps]
+        scales = [self.second if m.difference else self.scale for m in self.maps]
+        names = [f"{m.label} [{s.title}]" for m, s in zip(self.maps, scales, strict=True)]
         header = [f"{name} [degrees]" for name in self._labels] + names
         columns = np.column_stack([angles, *(m.values for m in self.maps)])
         return header, [[float(v) for v in row] for row in columns]
@@ -254,17 +199,22 @@ class SurfaceGrid(QWidget):
     def _title(self, k: int) -> None:
         m = self.maps[k]
         failed = f' <span style="color:{inks(dark=self._dark).bad}">✕ {len(m.failed)}</span>'
-        text = f"{chip(m.label, dark=self._dark)} {m.label}{failed if len(m.failed) else ''}"
+        delta = "Δ " if m.difference and self.second is not self.scale else ""
+        name = f"{chip(m.label, dark=self._dark)} {delta}{m.label}"
+        text = f"{name}{failed if len(m.failed) else ''}"
         self.titles[k].setText(text)
         self.titles[k].setToolTip(m.note)
         self.views[k].setToolTip(m.note)
 
-    def _show_bar(self) -> None:
-        with np.errstate(invalid="ignore"):
-            over = any((m.values > self.scale.high * (1 + 1e-6)).any() for m in self.maps)
-            under = any((m.values < self.scale.low - 1e-6).any() for m in self.maps)
-        self.bar.set_scale(self.scale, over=over, under=under)
-        self.bar.setVisible(bool(self.maps))
+    def _show_bars(self) -> None:
+        two = self.second is not self.scale
+        for bar, scale, difference in ((self.bar, self.scale, False), (self.bar2, self.second, 1)):
+            mine = [m.values for m in self.maps if not two or m.difference == bool(difference)]
+            with np.errstate(invalid="ignore"):
+                over = any((v > scale.high * (1 + 1e-6)).any() for v in mine)
+                under = any((v < scale.low - 1e-6).any() for v in mine)
+            bar.set_scale(scale, over=over, under=under)
+            bar.setVisible(bool(mine) and (two or not difference))
 
     def _hover(self, at: tuple[float, float] | None) -> None:
         for view in self._shown():
@@ -281,72 +231,83 @@ class SurfaceGrid(QWidget):
     def resizeEvent(self, event) -> None:
         """Lay the maps out again."""
         super().resizeEvent(event)
-        self._arrange()
+        if self._given and self.axes:
+            self._choose()
+            self._arrange()
 
     def minimumSizeHint(self) -> QSize:
         """One small map and the bar."""
         return QSize(SMALLEST + surface_view.LEFT + BAR + 20, SMALLEST + 60)
 
+    def _size(self) -> tuple[float, float]:
+        return float(self.width() - BAR), float(self.height())
+
+    def _shape(self) -> tuple[float, float]:
+        """How long the axes are in degrees, the longer one being 1."""
+        if not self.axes:
+            return 1.0, 1.0
+        spans = [float(b - a) for a, b in (tools.extent(axis) for axis in self.axes)]
+        return spans[0] / max(spans), spans[1] / max(spans)
+
     def _arrange(self) -> None:
-        """The number of columns that makes the maps largest, with degrees equally long on both."""
-        n = len(self.maps)
-        if not n or not self.axes:
+        """Degrees equally long on both axes; only the outer maps name and number theirs."""
+        lay = self.layout_
+        if not lay.cells or not self.axes:
             return
-        spans = [np.rad2deg(b - a) for a, b in (tools.extent(axis) for axis in self.axes)]
-        longest = max(spans)
-        fx, fy = spans[0] / longest, spans[1] / longest
-        width, height = self.width() - BAR, self.height()
-        label = surface_view.NAME  # only the outer maps name their axes
-        pad_x = surface_view.LEFT + surface_view.RIGHT + GAP
-        pad_y = surface_view.BOTTOM + surface_view.TOP + TITLE + GAP
-        best, columns = 0.0, 1
-        for c in range(1, n + 1):
-            r = math.ceil(n / c)
-            side = min(((width - label) / c - pad_x) / fx, ((height - label) / r - pad_y) / fy)
-            if side > best + 1:
-                best, columns = side, c
-        side = max(best, SMALLEST / 2)
-        w, h = round(side * fx), round(side * fy)
-        rows = math.ceil(n / columns)
-        used_x, used_y = columns * (w + pad_x) + label, rows * (h + pad_y) + label
-        x0, y0 = max(0, (width - used_x) // 2), max(0, (height - used_y) // 2)
-        left, bottom = surface_view.LEFT, surface_view.BOTTOM
+        width, height = self._size()
+        side = max(lay.side, SMALLEST / 2)
+        w, h = (round(side * f) for f in self._shape())
+        used_x, used_y = lay.columns * (w + PAD_X) + EDGE_X, lay.rows * (h + PAD_Y) + EDGE_Y
+        x0, y0 = max(0, int(width - used_x) // 2), max(0, int(height - used_y) // 2)
         self._places = []
-        for k in range(n):
-            row, column = divmod(k, columns)
-            first, last = column == 0, k + columns >= n  # nothing to the left, nothing below
-            x = x0 + column * (w + pad_x)
-            y = y0 + row * (h + pad_y)
-            wide = w + left + surface_view.RIGHT + (label if first else 0)
-            tall = h + bottom + surface_view.TOP + (label if last else 0)
-            title = QRect(x + label + left, y, w + surface_view.RIGHT, TITLE)
-            view = QRect(x + (0 if first else label), y + TITLE, wide, tall)
+        for k, (row, column) in enumerate(lay.cells):
+            first, last = lay.edges(k)
+            x = x0 + EDGE_X + column * (w + PAD_X)  # where the map's inner axis begins
+            y = y0 + row * (h + PAD_Y)
+            wide, tall = w + INNER + surface_view.RIGHT, h + INNER + surface_view.TOP
+            more = EDGE_X if first else 0
+            view = QRect(x - more, y + TITLE, wide + more, tall + (EDGE_Y if last else 0))
+            title = QRect(x + INNER, y, w + surface_view.RIGHT, TITLE)
             self._places.append((title, view, first, last))
-        for k in range(min(n, len(self.views))):
+        for k in range(min(len(lay.cells), len(self.views))):
             self._place(k)
-        top = y0 + TITLE + surface_view.TOP
-        tall = min(rows * (h + pad_y) - TITLE, 320)
-        self.bar.setGeometry(min(x0 + used_x, self.width() - BAR), top - 14, BAR, max(tall, 90))
+        left, top = min(x0 + used_x, self.width() - BAR), y0 + TITLE + surface_view.TOP - 14
+        row = h + PAD_Y
+        two = self.second is not self.scale
+        tall = row - TITLE if lay.paired else (lay.rows * row - TITLE) // (2 if two else 1)
+        tall = max(min(tall, TALLEST), 90)
+        self.bar.setGeometry(left, top, BAR, tall)
+        self.bar2.setGeometry(left, top + (row if lay.paired else tall + 4), BAR, tall)
 
     def _place(self, k: int) -> None:
-        """Put one map where `_arrange` wants it; only outer maps name their axes."""
+        """Put one map where `_arrange` wants it."""
         if k >= len(self._places):
             return
         title, place, first, last = self._places[k]
         view = self.views[k]
-        name = surface_view.NAME
-        view.plotItem.getAxis("left").setWidth(surface_view.LEFT + (name if first else 0))
-        view.plotItem.getAxis("bottom").setHeight(surface_view.BOTTOM + (name if last else 0))
-        view.set_names((self._labels[0] if last else "", self._labels[1] if first else ""))
         self.titles[k].setGeometry(title)
+        wanted = (place, first, last, self._labels)
+        if self._placed.get(k) == wanted and view.geometry() == place:
+            return
+        self._placed[k] = wanted
+        view.set_outer(left=first, bottom=last)
+        view.set_names((self._labels[0] if last else "", self._labels[1] if first else ""))
         view.setGeometry(place)
         view.reset()
+
+
+def _only(given: list[Map], focus: int) -> list[Map]:
+    """The energies and one difference: that of the layer `focus`, else the last."""
+    last = [m for m in given if m.difference]
+    chosen = next((m for m in last if m.layer == focus), last[-1])
+    return [*(m for m in given if not m.difference), chosen]
 
 
 def _same(a: Map, b: Map) -> bool:
     """True when nothing needs to be drawn again."""
     return (
         a.label == b.label
+        and a.difference == b.difference
         and np.array_equal(a.values, b.values, equal_nan=True)
         and np.array_equal(a.minima, b.minima)
         and np.array_equal(a.failed, b.failed)

@@ -18,6 +18,7 @@ from widgets.plot_tools import PlotWidget
 PIXELS = 6  # drawn pixels between two grid points
 HATCH = 6  # pixels: period of the stripes over what lies outside the scale
 LEFT, BOTTOM, TOP, RIGHT = 40, 20, 8, 16  # pixels around the map, without axis names
+INNER = 6  # pixels for an axis without numbers
 NAME = 16  # pixels for the name of an axis
 
 
@@ -269,6 +270,14 @@ class SurfaceView(PlotWidget):
         if labels != self._labels:
             self._labels = labels
             self._name_axes()
+
+    def set_outer(self, *, left: bool, bottom: bool) -> None:
+        """Whether the axes are numbered and have room for a name; a neighbour's serve else."""
+        axes = (self.plotItem.getAxis("left"), self.plotItem.getAxis("bottom"))
+        for axis, outer in zip(axes, (left, bottom), strict=True):
+            axis.setStyle(showValues=outer)
+        axes[0].setWidth(LEFT + NAME if left else INNER)
+        axes[1].setHeight(BOTTOM + NAME if bottom else INNER)
 
     def _name_axes(self) -> None:
         ink = inks(dark=self._dark).ink

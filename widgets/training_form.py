@@ -19,7 +19,7 @@ from core.analyses.estimate import Estimate, EstimateSpec
 from core.analyses.fit import FitSpec
 from core.dataset import Dataset
 from core.forcefields.info import Info
-from widgets.fit_result import bytes_text, seconds_text
+from widgets.fit_result import bytes_text, rough_seconds
 from widgets.forms import Choice, Form, NumberBox
 from widgets.loading import load_item
 from widgets.naming import named, push_button, text_label
@@ -49,6 +49,7 @@ class TrainingForm(QWidget):
         self._shown_key = ""
         self._estimating = ""  # job
         self._named = False  # the person gave the name
+        self._data_by_hand = False  # the person chose the data set
         self._refusal = ""
         self._build()
         self._timer = QTimer(self, singleShot=True, interval=WAIT_MS)
@@ -119,6 +120,7 @@ class TrainingForm(QWidget):
         for part in (self.problem, self.cost, self.train):
             foot.addWidget(part)
 
+        self.data.activated.connect(self._chosen_by_hand)
         self.data.currentIndexChanged.connect(lambda _i: self._load())
         self.field.currentIndexChanged.connect(lambda _i: self._field_chosen())
         for number in (self.n_train, self.n_valid, self.n_test, self.seed):
@@ -152,7 +154,8 @@ class TrainingForm(QWidget):
     # -- filling ------------------------------------------------------------------------------
     def fill_datasets(self) -> None:
         """Read the project's data sets again; keeps the choice, else takes the largest."""
-        kept = self.data.currentData()
+        before = self.data.currentData()
+        kept = before if self._data_by_hand else None
         items = [] if self.session.project is None else self.session.project.items("datasets")
         items = [i for i in items if i.record.exists()]
         self.data.blockSignals(True)
@@ -164,13 +167,14 @@ class TrainingForm(QWidget):
             at = max(range(len(items)), key=lambda k: items[k].record.stat().st_size)
         self.data.setCurrentIndex(at)
         self.data.blockSignals(False)
-        if self.data.currentData() != kept or self.dataset is None:
+        if self.data.currentData() != before or self.dataset is None:
             self._load()
 
     def choose_dataset(self, item_id: str) -> None:
         """Choose a data set by its item; unknown ones are ignored."""
         at = self.data.findData(item_id)
         if at >= 0:
+            self._data_by_hand = True
             self.data.setCurrentIndex(at)
 
     def fill_fields(self) -> None:
@@ -223,6 +227,9 @@ class TrainingForm(QWidget):
                   done=self._only_if(item_id, self._loaded),
                   failed=self._only_if(item_id, self._not_loaded))  # fmt: skip
         self._edited()
+
+    def _chosen_by_hand(self, _row: int) -> None:
+        self._data_by_hand = True
 
     def _only_if(self, item_id: str, call: Callable[[Any], None]) -> Callable[[Any], None]:
         """Drop the answer when another data set was chosen meanwhile."""
@@ -341,7 +348,7 @@ class TrainingForm(QWidget):
         self.cost.setText("")
         if e.seconds > 0 or e.bytes > 0:
             memory = f", {bytes_text(e.bytes)} of memory" if e.bytes > 0 else ""
-            self.cost.setText(f"About {seconds_text(e.seconds)}{memory}")
+            self.cost.setText(f"About {rough_seconds(e.seconds)}{memory}")
             if e.available and e.bytes > e.available:
                 self.cost.setText(
                     f"{self.cost.text()}: more than the {bytes_text(e.available)} that are free. "

@@ -23,7 +23,12 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     """Options of `md`."""
     parser.add_argument("geometry", help="a file with one molecule, or a SMILES string")
     parser.add_argument("--frame", type=int, default=1, help="which frame of the file, from 1")
-    parser.add_argument("--field", required=True, metavar="MODEL|FIELD")
+    parser.add_argument(
+        "--field",
+        required=True,
+        metavar="MODEL|FIELD",
+        help="a model file, or a force field as KEY[,name=value]",
+    )
     parser.add_argument("--ensemble", choices=("langevin", "nve"), default="langevin")
     parser.add_argument("--temperature", type=float, default=300.0, metavar="K")
     parser.add_argument("--friction", type=float, default=0.01, metavar="1/fs")

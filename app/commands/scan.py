@@ -31,7 +31,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         action="append",
         required=True,
         metavar="MODEL|FIELD",
-        help="a model file or a force field (again for more)",
+        help="a model file, or a force field as KEY[,name=value]; again for more",
     )
     parser.add_argument(
         "--axis",

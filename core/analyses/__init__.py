@@ -1,4 +1,4 @@
-"""One file per question. Each defines a `@wire` Spec (SPEC), a `@wire` Result and run(spec, context).
+"""One file per question: a `@wire` Spec (SPEC), a `@wire` Result and run(spec, context).
 
 Nothing here imports torch at module level: the window reads these types. `run` imports what it
 needs when it is called, inside a worker.

@@ -12,9 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from core import storage
+from core.analyses import surface_tools
 from core.fieldref import FieldRef
 
 if TYPE_CHECKING:
@@ -50,20 +49,6 @@ class Score:
     single_ms: float = NAN
     stable_ps: float = NAN
     never_failed: bool = False
-
-
-def surface_rmse(energy: np.ndarray, reference: np.ndarray) -> float:
-    """Root mean square difference of two surfaces (G,) eV whose zeros are free.
-
-    The constant that makes it smallest, the mean difference, is taken off first:
-    sqrt(<(d - <d>)^2>) with d = energy - reference over the points where both are finite. NaN with
-    fewer than two such points. Raises ValueError where the grids differ.
-    """
-    e, r = np.asarray(energy, dtype=np.float64), np.asarray(reference, dtype=np.float64)
-    if e.shape != r.shape:
-        raise ValueError(f"surfaces over different grids: {e.shape} and {r.shape} points")
-    d = (e - r)[np.isfinite(e) & np.isfinite(r)]
-    return float(d.std()) if len(d) > 1 else NAN
 
 
 def scorecard(project: Project, *, dataset: str = "") -> list[Score]:
@@ -164,7 +149,7 @@ def _surface(card: _Card, item: Item) -> None:
         if layer.key == REFERENCE:
             continue
         id = card.id(asked[k] if len(asked) == len(surface.layers) else None, layer.label)
-        rmse = surface_rmse(layer.energy, refs[0].energy)
+        rmse = surface_tools.rmse(layer.energy, refs[0].energy)
         card.put(id, layer.label, item.id, surface_rmse=rmse, surface=item.name)
 
 

@@ -96,12 +96,10 @@ def run(spec: DynamicsSpec, context: Context) -> Trajectory:
     from core.motion.trajectory import Run, check
 
     check(spec)
-    if spec.out:  # found out now rather than after the work
-        context.path(spec.out).mkdir(parents=True, exist_ok=True)
+    storage.make_folder(spec.out)
     field = make(spec.field, spec.molecule, device=spec.device)
     trajectory = Run(spec, field, context).go()
-    if spec.out:
-        storage.save(context.path(spec.out) / "record.npz", trajectory)
+    storage.save_result(spec.out, trajectory)
     context.progress(1.0, "done")
     return trajectory
 

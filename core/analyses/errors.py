@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from core.fieldref import FieldRef
+from core.molecule import frozen_array
 from core.wire import wire
 
 if TYPE_CHECKING:
@@ -68,23 +69,24 @@ class Errors:
 
 def run(spec: ErrorsSpec, context: Context) -> Errors:
     """See ErrorsSpec. Raises ForceFieldError, StorageError or ValueError saying what is wrong."""
-    from pathlib import Path
-
     from core import storage
     from core.dataset import Dataset
     from core.forcefields.load import make
 
+    storage.make_folder(spec.out)
     dataset = storage.load(spec.dataset, Dataset)
-    frames = np.arange(len(dataset)) if spec.frames is None else np.asarray(spec.frames)
-    if len(frames) and (frames.min() < 0 or frames.max() >= len(dataset)):
+    frames = np.arange(len(dataset))
+    if spec.frames is not None:
+        frames = frozen_array(spec.frames, dtype="int64", shape=(None,), name="frames")
+    outside = frames[(frames < 0) | (frames >= len(dataset))]
+    if len(outside):
         raise ValueError(
-            f"frame {int(frames.max()) + 1} was asked of {dataset.name}, which has {len(dataset)}"
+            f"frame {int(outside[0]) + 1} was asked of {dataset.name}, which has {len(dataset)}"
         )
     force_field = make(spec.field, dataset.molecule, device=context.device)
     label = spec.field.label or force_field.INFO.label
     result = evaluate(force_field, dataset, frames, context, label=label, timing=spec.timing)
-    if spec.out:
-        storage.save(Path(spec.out) / "record.npz", result)
+    storage.save_result(spec.out, result)
     return result
 
 

@@ -46,9 +46,9 @@ class Fit:
     """A trained force field: `model` is the path of its file.
 
     errors: on the test frames. curves: name -> (2,P) points of what was plotted live,
-    curve_labels: name -> titles of its axes. info: what
-    the method wants to tell (permutations found, sigma chosen …). fit_seconds wall clock;
-    peak_rss bytes of the worker; versions of what computed it; stopped: ended early on request.
+    curve_labels: name -> titles of its axes. info: what the method wants to tell (permutations
+    found, sigma chosen …). fit_seconds: of the fit alone, wall clock; peak_rss: bytes of the worker
+    during the whole job; versions of what computed it; stopped: ended early on request.
     """
 
     label: str
@@ -84,6 +84,7 @@ def run(spec: FitSpec, context: Context) -> Fit:
     if not cls.INFO.trainable:
         raise ForceFieldError(f"{cls.INFO.label} is not trained on data: use it as it is")
     hyper = hyper_from(cls, spec.hyper)
+    storage.make_folder(spec.out)
     dataset = storage.load(spec.dataset, Dataset)
     notes: dict[str, str] = {}
     if spec.split is not None:
@@ -120,15 +121,14 @@ def run(spec: FitSpec, context: Context) -> Fit:
         hyper=dataclasses.asdict(hyper),
         curves=part.curves(),
         curve_labels=part.curve_labels(),
-        info={**notes, **getattr(model, "notes", {})},
+        info={**notes, **model.notes},
         fit_seconds=seconds,
         peak_rss=context.peak_rss(),
         device=device,
         versions=system.versions(),
         stopped=context.stopping,
     )
-    if spec.out:
-        storage.save(Path(spec.out) / "record.npz", result)
+    storage.save_result(spec.out, result)
     return result
 
 

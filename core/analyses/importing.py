@@ -90,7 +90,7 @@ def run(spec: ImportSpec, context: Context) -> Imported:
     from core.readers.build import build
     from core.readers.limits import sha256
     from core.readers.units import decide
-    from core.storage import save
+    from core.storage import make_folder, save_result
 
     if spec.force_sign not in ("", "keep", "flip"):
         raise readers.ReaderError(
@@ -121,8 +121,8 @@ def run(spec: ImportSpec, context: Context) -> Imported:
         out = Path(spec.out)
         for k, one in enumerate(found):
             folder = out if k == 0 else out.with_name(f"{out.name}-{k + 1}")
-            folder.mkdir(parents=True, exist_ok=True)
-            save(folder / "record.npz", one.dataset)
+            make_folder(str(folder))
+            save_result(str(folder), one.dataset)
             paths[k] = str(folder)
             context.progress(0.9 + 0.1 * (k + 1) / len(found), "saving")
     context.progress(1.0)

@@ -57,7 +57,8 @@ class Layer:
     """One force field's surface over G = n1 (or n1*n2, second axis fastest) grid points.
 
     energy (G,) eV, NaN where failed; positions (G,N,3) Å; measured (G,A) rad; converged (G,);
-    problems: grid index (as text) -> why it failed. fmax (G,): residual force eV/Å (relaxed).
+    problems: grid index (as text) -> why it failed. residual (G,) eV/Å: the largest force on an
+    atom, along free directions where the surface is relaxed.
     """
 
     label: str
@@ -97,13 +98,11 @@ def run(spec: SurfaceSpec, context: Context) -> Surface:
     from core import storage
     from core.motion.layers import compute
 
-    if spec.out:  # found out now rather than after the work
-        context.path(spec.out).mkdir(parents=True, exist_ok=True)
+    storage.make_folder(spec.out)
     layers = compute(spec, context)
     name = spec.name or f"{spec.molecule.name or spec.molecule.formula} surface"
     surface = Surface(name, spec.molecule, spec.axes, spec.relax, layers)
-    if spec.out:
-        storage.save(context.path(spec.out) / "record.npz", surface)
+    storage.save_result(spec.out, surface)
     context.progress(1.0, "done")
     return surface
 

@@ -51,9 +51,12 @@ def difference(
     align "mean" takes out the mean difference, which is the constant that makes the root mean
     square smallest; "minimum" puts both lowest points at zero. below: with "mean", only points
     whose reference lies less than this above its minimum are averaged (eV), so that a few
-    clashes do not shift the whole map. Raises ValueError for another `align`.
+    clashes do not shift the whole map. Raises ValueError for another `align` and where the grids
+    differ.
     """
     energy, reference = np.asarray(energy, dtype=float), np.asarray(reference, dtype=float)
+    if energy.shape != reference.shape:
+        raise ValueError(f"surfaces over different grids: {energy.shape} and {reference.shape}")
     both = np.isfinite(energy) & np.isfinite(reference)
     out = np.full(energy.shape, np.nan)
     if not both.any():
@@ -70,13 +73,13 @@ def difference(
 
 
 def rmse(energy: np.ndarray, reference: np.ndarray, *, below: float = np.inf) -> float:
-    """Root-mean-square difference eV after the mean one is taken out, NaN with nothing shared.
+    """Root-mean-square difference eV after the mean one is taken out: sqrt(<(d - <d>)^2>).
 
-    below: only points whose reference is less than this above its minimum count (eV).
+    NaN with fewer than two shared points, which say nothing. below: only points whose reference is less than this above its minimum count (eV).
     """
     d = difference(energy, reference, below=below)
     counted = np.isfinite(d) & (zeroed(reference) <= below)
-    return float(np.sqrt(np.mean(d[counted] ** 2))) if counted.any() else float("nan")
+    return float(np.sqrt(np.mean(d[counted] ** 2))) if counted.sum() > 1 else float("nan")
 
 
 def minima(energy: np.ndarray, axes: tuple[Axis, ...]) -> np.ndarray:

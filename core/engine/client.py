@@ -19,7 +19,16 @@ from core.engine import codec
 from core.engine.errors import EngineError
 from core.engine.events import FINAL, Event
 from core.engine.handle import Handle
-from core.engine.messages import AskCatalog, CancelJob, Catalog, Hello, Refused, RunJob, StopJob
+from core.engine.messages import (
+    PROTOCOL,
+    AskCatalog,
+    CancelJob,
+    Catalog,
+    Hello,
+    Refused,
+    RunJob,
+    StopJob,
+)
 from core.engine.process import WorkerProcess, command
 from core.forcefields.info import Info
 
@@ -111,7 +120,8 @@ class Engine:
     def ready(self, timeout: float | None = None) -> bool:
         """Wait for the first worker's hello; False when `timeout` s were not enough."""
         with self._lock:
-            return self._changed.wait_for(lambda: self._hello or self._closed, timeout) is not None
+            self._changed.wait_for(lambda: self._hello or self._closed, timeout)
+            return self._hello is not None
 
     def catalog(self, timeout: float | None = None) -> tuple[Info, ...]:
         """The force fields there are, with their parameters.
@@ -272,6 +282,11 @@ class Engine:
             return
         with self._lock:
             if isinstance(message, Hello):
+                if message.protocol != PROTOCOL:
+                    raise EngineError(
+                        f"messages of protocol {message.protocol}, this program speaks {PROTOCOL}: "
+                        "install it anew"
+                    )
                 worker.hello = message
                 self._hello = self._hello or message
             elif isinstance(message, Catalog):
@@ -371,8 +386,13 @@ def _agree_on_device(spec: Any, device: str | None) -> tuple[Any, str]:
 
 
 def _from_disk(payload: dict[str, Any]) -> Any:
-    """A result too large for a frame was left in its file."""
+    """A result too large for a frame was left in a file, which may be there for this only."""
+    path = str(payload.get("record", ""))
     try:
-        return storage.load(str(payload.get("record", "")))
+        return storage.load(path)
     except ValueError as error:
         raise EngineError(f"a result that cannot be read: {error}") from error
+    finally:
+        if payload.get("passing") and storage.is_leftover(os.path.basename(path)):
+            with contextlib.suppress(OSError):
+                os.unlink(path)

@@ -36,17 +36,34 @@ class Truncated(EngineError):
 def encode(record: Any, *, max_frame: int = MAX_FRAME) -> bytes:
     """A record as a whole frame. Raises EngineError when it cannot travel or is too large."""
     try:
+        tree = pack(record)
+        least = _array_bytes(tree)
+        if least > max_frame:  # found out before all of it is copied, twice
+            raise _too_large(record, least, max_frame)
         body = msgpack.packb(
-            pack(record), default=_extend, use_bin_type=True, unicode_errors="surrogatepass"
+            tree, default=_extend, use_bin_type=True, unicode_errors="surrogatepass"
         )
     except (WireError, ValueError, TypeError, OverflowError, RecursionError) as error:
         raise EngineError(f"{type(record).__name__} cannot be sent: {error}") from error
     if len(body) > max_frame:
-        raise FrameTooLarge(
-            f"{type(record).__name__} takes {len(body) / 2**20:.0f} MB, "
-            f"the limit of one message is {max_frame / 2**20:.0f} MB"
-        )
+        raise _too_large(record, len(body), max_frame)
     return LENGTH.pack(len(body)) + body
+
+
+def _too_large(record: Any, size: int, max_frame: int) -> FrameTooLarge:
+    return FrameTooLarge(
+        f"{type(record).__name__} takes {size / 2**20:.0f} MB, "
+        f"the limit of one message is {max_frame / 2**20:.0f} MB"
+    )
+
+
+def _array_bytes(tree: Any) -> int:
+    """Bytes of the arrays in a packed tree."""
+    if isinstance(tree, np.ndarray):
+        return tree.nbytes
+    if isinstance(tree, dict):
+        return sum(map(_array_bytes, tree.values()))
+    return sum(map(_array_bytes, tree)) if isinstance(tree, list) else 0
 
 
 def decode(body: bytes | bytearray, kind: Any = Any) -> Any:

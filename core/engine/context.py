@@ -5,7 +5,6 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -108,8 +107,3 @@ class Context:
         from core.engine import system
 
         return system.peak_rss()
-
-    @staticmethod
-    def path(out: str) -> Path:
-        """The folder a job may write to."""
-        return Path(out)

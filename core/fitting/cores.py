@@ -22,14 +22,14 @@ def one_core_each(threads: int) -> ThreadPoolExecutor:
 
 
 @contextmanager
-def one_core() -> Iterator[None]:
-    """Run torch operations of this thread on one core."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
+def cores(count: int) -> Iterator[None]:
+    """Run torch operations of this thread on `count` cores; `with` it or decorate with it."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(count)
     try:
         yield
     finally:
-        torch.set_num_threads(threads)
+        torch.set_num_threads(before)
 
 
 @contextmanager
@@ -39,5 +39,5 @@ def spread_over_cores(device: str) -> Iterator[Spread]:
     if not device.startswith("cpu") or threads == 1:
         yield map
         return
-    with one_core(), one_core_each(threads) as pool:
+    with cores(1), one_core_each(threads) as pool:
         yield pool.map

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 WIDTHS = (2.5, 3.5, 5.0, 7.0, 10.0, 14.0, 20.0, 28.0, 40.0, 56.0, 80.0, 112.0, 160.0)  #: 1/Å
 START = WIDTHS.index(20.0)
 USUAL_EVALUATIONS = 4  # widths tried in a typical search
-SPEED = 60e9  # float64 operations per second that a desktop reaches in large products
+SPEED = 45e9  # float64 operations per second that two cores reach in large products
 MEMORY_BASE = 3e8  # bytes that torch and the data take anyway
 
 
@@ -45,7 +45,7 @@ def cost(n_atoms: int, n_train: int, hyper: Any) -> tuple[float, float]:
     search = 0.0
     if hyper.sigma == 0:
         search = USUAL_EVALUATIONS * seconds(min(n_train, hyper.search_frames)) + 1.0
-    return 0.5 + search + seconds(n_train), MEMORY_BASE + bytes_needed(n_train, r)
+    return 1.0 + search + seconds(n_train), MEMORY_BASE + bytes_needed(n_train, r)
 
 
 class _Training:
@@ -200,7 +200,7 @@ def _search(
             "validation force MAE",
             WIDTHS[k],
             tried[k],
-            x_label="sigma (1/Å)",
+            x_label="kernel width σ (1/Å)",
             y_label="validation force MAE (eV/Å)",
         )
         context.log(f"sigma {WIDTHS[k]:g}: validation force MAE {1e3 * tried[k]:.1f} meV/Å")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -25,8 +25,6 @@ MAX_PERMUTATIONS = 100
 
 class RDKitForceField(DataForceField):
     """Energy and gradient in kcal/mol and Å by RDKit, set up once per molecule."""
-
-    PROGRAM: ClassVar[str] = "RDKit"
 
     def __init__(
         self, molecule: Molecule, hyper: Any = None, *, device: str = "cpu", dtype: str = "float64"

@@ -12,6 +12,8 @@ import numpy as np
 import torch
 
 from core.dataset import Dataset, Split
+from core.forcefields.errors import ForceFieldError
+from core.forcefields.hyper import hyper_from
 from core.forcefields.info import Info, Parameter
 from core.molecule import Molecule
 from core.wire import wire
@@ -19,10 +21,6 @@ from core.wire import wire
 if TYPE_CHECKING:
     from core.engine.context import Context
     from core.fieldref import FieldRef
-
-
-class ForceFieldError(ValueError):
-    """A force field cannot do what was asked; the message says why and what to do."""
 
 
 def hyper(
@@ -79,6 +77,8 @@ class ForceField(ABC):
         self.dtype = getattr(torch, dtype)
         #: Why geometries of the last `compute` got no energy: index from 0 -> reason.
         self.reasons: dict[int, str] = {}
+        #: What a fit wants to tell (permutations found, sigma chosen …): name -> text.
+        self.notes: dict[str, str] = {}
 
     @classmethod
     def open(cls, ref: FieldRef, molecule: Molecule, *, device: str = "cpu") -> Self:
@@ -86,8 +86,6 @@ class ForceField(ABC):
 
         Fields that need more than molecule and hyper (a data set) override this.
         """
-        from core.forcefields.load import hyper_from
-
         if cls.INFO.trainable:
             raise ForceFieldError(f"{cls.INFO.label} must be trained first: name a saved model")
         return cls(molecule, hyper_from(cls, ref.hyper), device=device)

@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import dataclasses
-import math
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from core import storage
-from core.fieldref import FieldRef
+from core.fieldref import NAMED_CODE, FieldRef
 from core.forcefields import discover
-from core.forcefields.base import ForceField, ForceFieldError
-from core.forcefields.info import Parameter
+from core.forcefields.base import ForceField
+from core.forcefields.errors import ForceFieldError
+from core.forcefields.hyper import hyper_from
 from core.molecule import Molecule
-from core.wire import WireError, wire
+from core.wire import wire
 
 FORMAT = 1  #: version of the Model record; raised when old programs could not read it rightly
 
@@ -47,78 +46,19 @@ def field_class(key: str) -> type[ForceField]:
         raise ForceFieldError(f"there is no force field {key!r}; there are: {known}") from None
 
 
-def hyper_from(cls: type[ForceField], values: dict[str, Any]) -> Any:
-    """`cls.Hyper` from names and values (numbers may come as text, from a command line).
-
-    Raises ForceFieldError naming the parameter and what is allowed.
-    """
-    rows = {p.name: p for p in cls.parameters()}
-    unknown = sorted(set(values) - set(rows))
-    if unknown:
-        known = ", ".join(rows) or "none"
-        raise ForceFieldError(f"{cls.INFO.label} has no parameter {unknown[0]!r}; it has: {known}")
-    return cls.Hyper(**{k: _checked(cls.INFO.label, rows[k], v) for k, v in values.items()})
-
-
-def _checked(label: str, row: Parameter, value: Any) -> bool | int | float | str:
-    """One value of the right type and in range."""
-    result = _typed(row.kind, value)
-    if result is None:
-        raise ForceFieldError(
-            f"{label}: {row.name} must be {_KINDS[row.kind]}{_range(row)}, not {value!r}"
-        )
-    if row.choices and result not in row.choices:
-        raise ForceFieldError(
-            f"{label}: {row.name} must be one of {', '.join(row.choices)}, not {value!r}"
-        )
-    low = row.low is not None and result < row.low
-    high = row.high is not None and result > row.high
-    if low or high:
-        raise ForceFieldError(f"{label}: {row.name} is {result}, allowed is{_range(row)}")
-    return result
-
-
-_KINDS = {"bool": "true or false", "int": "a whole number", "float": "a number", "str": "text"}
-
-
-def _typed(kind: str, value: Any) -> Any:
-    """The value as `kind`, or None when it is not one."""
-    if isinstance(value, np.generic):
-        value = value.item()
-    if kind == "str":
-        return value if isinstance(value, str) else None
-    if kind == "bool":
-        words = {"true": True, "false": False, "yes": True, "no": False, "1": True, "0": False}
-        return value if isinstance(value, bool) else words.get(str(value).strip().lower())
-    if isinstance(value, bool) or not isinstance(value, int | float | str):
-        return None
-    try:
-        number = float(value)
-    except ValueError:
-        return None
-    if not math.isfinite(number):
-        return None
-    if kind == "int":
-        return int(number) if number == int(number) else None
-    return number
-
-
-def _range(row: Parameter) -> str:
-    unit = f" {row.unit}" if row.unit else ""
-    if row.low is not None and row.high is not None:
-        return f" from {row.low:g} to {row.high:g}{unit}"
-    if row.low is not None:
-        return f" of at least {row.low:g}{unit}"
-    return f" of at most {row.high:g}{unit}" if row.high is not None else ""
-
-
 def make(ref: FieldRef, molecule: Molecule | None, *, device: str = "cpu") -> ForceField:
     """A working force field for `molecule` (which may be None where ref.model tells it).
 
     Raises ForceFieldError: unknown key, bad hyper-parameter, model missing or of other atoms.
     """
     if ref.model:
-        loaded = load_model(ref.model, device=device)
+        model = read_model(ref.model)
+        if model.key in NAMED_CODE:  # a file from a stranger must not choose what code runs
+            raise ForceFieldError(
+                f"{ref.model} asks to run {model.hyper.get('path', 'a calculator')}; a file must "
+                f"not choose that. Name the force field {model.key} and its settings yourself"
+            )
+        loaded = _from_model(ref.model, model, device=device)
         if ref.key and ref.key != loaded.INFO.key:
             raise ForceFieldError(f"{ref.model} is a model of {loaded.INFO.key}, not of {ref.key}")
         if molecule is not None:
@@ -168,9 +108,7 @@ def read_model(path: str | Path) -> Model:
     """The record of a saved force field. Raises ForceFieldError naming the file and the cause."""
     try:
         model = storage.load(Path(path), Model)
-    except FileNotFoundError as error:
-        raise ForceFieldError(f"there is no model file {path}") from error
-    except (storage.StorageError, WireError, OSError) as error:
+    except storage.StorageError as error:
         raise ForceFieldError(f"{path} is not a readable model: {error}") from error
     if model.version != FORMAT:
         raise ForceFieldError(
@@ -184,7 +122,10 @@ def read_model(path: str | Path) -> Model:
 
 def load_model(path: str | Path, *, device: str = "cpu") -> ForceField:
     """A force field from `save_model`'s file. Raises ForceFieldError naming the file."""
-    model = read_model(path)
+    return _from_model(path, read_model(path), device=device)
+
+
+def _from_model(path: str | Path, model: Model, *, device: str) -> ForceField:
     try:
         cls = field_class(model.key)
         values = hyper_from(cls, model.hyper)

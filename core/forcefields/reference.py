@@ -9,8 +9,10 @@ from typing import Any, Self
 import numpy as np
 
 from core.dataset import Dataset
+from core.descriptors.pair_distances import pair_distances
 from core.fieldref import FieldRef
 from core.forcefields.base import DataForceField, ForceFieldError, hyper
+from core.forcefields.hyper import hyper_from
 from core.forcefields.info import Info
 from core.geometry import measure, wrap
 from core.molecule import Molecule
@@ -101,7 +103,7 @@ class Reference(DataForceField):
     @classmethod
     def open(cls, ref: FieldRef, molecule: Molecule, *, device: str = "cpu") -> Self:
         from core import storage
-        from core.forcefields.load import check_atoms, hyper_from
+        from core.forcefields.load import check_atoms
 
         if not ref.dataset:
             raise ForceFieldError("Reference needs a data set: name the one whose labels to show")
@@ -181,10 +183,8 @@ class Reference(DataForceField):
 
 def _distances(positions: np.ndarray) -> np.ndarray:
     """(B,N,3) Å -> (B,N(N-1)/2) Å, all interatomic distances (one zero for a lone atom)."""
-    i, j = np.triu_indices(positions.shape[1], 1)
-    if not len(i):
-        return np.zeros((len(positions), 1))
-    return np.linalg.norm(positions[:, i] - positions[:, j], axis=-1)
+    d = pair_distances(positions)
+    return d if d.shape[1] else np.zeros((len(positions), 1))
 
 
 def _rotations(source: np.ndarray, target: np.ndarray) -> np.ndarray:

@@ -24,7 +24,7 @@ import torch
 
 from core.dataset import Dataset, Split
 from core.descriptors.inverse_distances import describe, incidence, permute_pairs, pull_back
-from core.fitting.cores import one_core, one_core_each
+from core.fitting.cores import cores, one_core_each
 from core.forcefields.base import ForceField, ForceFieldError, hyper
 from core.forcefields.info import Info
 from core.molecule import Molecule
@@ -107,7 +107,7 @@ class SGDML(ForceField):
     ) -> None:
         """descriptors (M,D) 1/Å; weights J alpha (M,D); permutations (S,N); offset E_0 in eV."""
         super().__init__(molecule, hyper, device=device, dtype=dtype)
-        self.notes = notes or {}  # what the fit wants to tell: sigma chosen, permutations found …
+        self.notes = notes or {}
         self.descriptors, self.weights, self.permutations = descriptors, weights, permutations
         self.length, self.offset, self.absolute = float(sigma), float(offset), absolute
         if not absolute:
@@ -146,7 +146,7 @@ class SGDML(ForceField):
         images, threads = len(self.images), torch.get_num_threads()
         step = max(1, (GPU_CHUNK if positions.is_cuda else CHUNK) // images)
         if positions.is_cuda or threads == 1 or len(positions) * images < SHARED:
-            with one_core():
+            with cores(1):
                 return self._lane(positions, step)
         if self._pool is None:
             self._pool = one_core_each(threads)
@@ -223,12 +223,16 @@ class SGDML(ForceField):
         width = n * (n - 1) // 2
         if d.ndim != 2 or d.shape[1] != width or w.shape != d.shape or len(d) == 0:
             raise ForceFieldError(f"the sGDML model does not fit a molecule of {n} atoms")
-        if p.ndim != 2 or p.shape[1] != n or not (np.sort(p, 1) == np.arange(n)).all():
+        if p.ndim != 2 or p.shape[1] != n or p.dtype.kind != "i":
+            raise ForceFieldError(f"the sGDML model's permutations are not those of {n} atoms")
+        if not (len(p) and (p[0] == np.arange(n)).all() and (np.sort(p, 1) == p[0]).all()):
             raise ForceFieldError("the sGDML model's permutations are not permutations")
         if not (
             np.isfinite(d).all() and np.isfinite(w).all() and np.isfinite([sigma, offset]).all()
         ):
             raise ForceFieldError("the sGDML model holds numbers that are not finite")
+        if sigma <= 0:
+            raise ForceFieldError(f"the sGDML model has a kernel width of {sigma:g} 1/Å")
         return cls(
             molecule,
             hyper,

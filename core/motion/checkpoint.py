@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from core.analyses.dynamics import DynamicsSpec
-from core.wire import WireError, wire
+from core import storage
+from core.wire import wire
+
+if TYPE_CHECKING:
+    from core.analyses.dynamics import DynamicsSpec
 
 SAME = ("ensemble", "dt", "temperature", "friction", "replicas", "stride", "seed")
 
@@ -55,11 +59,9 @@ def read(path: str, spec: DynamicsSpec) -> Checkpoint:
 
     Raises ValueError naming the file and what is missing, damaged or different.
     """
-    from core import storage
-
     try:
         saved = storage.load(Path(path), Checkpoint)
-    except (OSError, storage.StorageError, WireError) as error:
+    except storage.StorageError as error:
         raise ValueError(f"{path} is not a checkpoint to go on from: {error}") from error
     if not np.array_equal(saved.numbers, spec.molecule.numbers):
         raise ValueError(f"{path} is a run of another molecule")

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import torch
 
 from core.engine.context import Cancelled
+from core.fitting.cores import cores
 
 if TYPE_CHECKING:
     from core.forcefields.base import ForceField
@@ -20,27 +20,12 @@ PATIENCE = 0.25  # s between two looks at whether the job was cancelled
 MOST = 2048  # geometries in one call
 
 
-@contextmanager
-def one_thread() -> Iterator[None]:
-    """Run torch in one thread inside.
-
-    Small matrices gain nothing from more, and on a busy machine threads that wait for each other
-    have been seen to take fifty times longer. An `Evaluator` made outside gives large batches of
-    force-field evaluations their threads back.
-    """
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
-
-
 class Evaluator:
     """field.compute for batches, cut into calls short enough that a cancel is answered in time.
 
     A geometry that the field cannot do gets NaN, and its reason in `reasons` (index within the
-    last call -> text). `count` geometries have been evaluated so far.
+    last call -> text). `count` geometries have been evaluated so far. Made outside of `cores`,
+    it gives large batches their cores back.
     """
 
     def __init__(self, field: ForceField, check: Callable[[], None] = lambda: None) -> None:
@@ -77,12 +62,8 @@ class Evaluator:
     def _threaded(self, x: torch.Tensor, offset: int) -> tuple[torch.Tensor, torch.Tensor]:
         if len(x) < MANY:
             return self._call(x, offset)
-        before = torch.get_num_threads()
-        torch.set_num_threads(self._threads)
-        try:
+        with cores(self._threads):
             return self._call(x, offset)
-        finally:
-            torch.set_num_threads(before)
 
     def _call(self, x: torch.Tensor, offset: int) -> tuple[torch.Tensor, torch.Tensor]:
         if self._guard and not math.isfinite(float(x.sum())):
@@ -98,6 +79,8 @@ class Evaluator:
                 return torch.cat([p[0] for p in parts]), torch.cat([p[1] for p in parts])
             self.reasons[offset] = f"{self.field.INFO.label}: {error}".strip()
             return x.new_full((1,), float("nan")), torch.full_like(x, float("nan"))
+        for row, why in self.field.reasons.items():
+            self.reasons[offset + row] = f"{self.field.INFO.label}: {why}"
         return e.detach().to(x.dtype), f.detach().to(x.dtype)
 
     def _without(self, x: torch.Tensor, offset: int) -> tuple[torch.Tensor, torch.Tensor]:

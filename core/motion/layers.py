@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
-from core.analyses.surface import Layer, SurfaceSpec
+from core.analyses.surface import Layer
 from core.bonding import label, why_not_dihedral, with_bonds
 from core.engine.context import Cancelled
 from core.forcefields.load import make
@@ -17,6 +17,7 @@ from core.motion.evaluate import Evaluator
 from core.motion.scan import Grid, RelaxedScan, make_grid, rotated
 
 if TYPE_CHECKING:
+    from core.analyses.surface import SurfaceSpec
     from core.engine.context import Context
     from core.fieldref import FieldRef
     from core.forcefields.base import ForceField

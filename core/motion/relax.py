@@ -12,8 +12,9 @@ from dataclasses import dataclass
 
 import torch
 
+from core.fitting.cores import cores
 from core.motion.constraints import jacobian, restore, tangent, wrap
-from core.motion.evaluate import Evaluator, one_thread
+from core.motion.evaluate import Evaluator
 from core.motion.internals import Internals, bend
 from core.motion.quasi_newton import FIRST_TRUST, LEAST_TRUST, Batch, advance, derivatives
 
@@ -35,7 +36,7 @@ class Relaxed:
     reasons: dict[int, str]
 
 
-@one_thread()
+@cores(1)
 def relax(
     evaluate: Evaluator,
     coords: Internals,

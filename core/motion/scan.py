@@ -10,11 +10,12 @@ import numpy as np
 import torch
 
 from core.bonding import moving_atoms
+from core.fitting.cores import cores
 from core.forcefields.base import ForceField
 from core.geometry import rotate_dihedral
 from core.molecule import Molecule
 from core.motion.constraints import wrap
-from core.motion.evaluate import Evaluator, one_thread
+from core.motion.evaluate import Evaluator
 from core.motion.internals import Internals, build
 from core.motion.model import own_hessian, to_internals
 from core.motion.relax import Relaxed, relax
@@ -112,7 +113,7 @@ class RelaxedScan:
         )
         self.targets = self._tensor(grid.targets)
 
-    @one_thread()
+    @cores(1)
     def run(self) -> Scan:
         """The scan.
 

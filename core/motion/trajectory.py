@@ -9,10 +9,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
-from core.analyses.dynamics import DynamicsSpec, Trajectory
+from core import storage
+from core.analyses.dynamics import Trajectory
 from core.bonding import label, with_bonds
+from core.fitting.cores import cores
 from core.motion import checkpoint, timestep
-from core.motion.evaluate import Evaluator, one_thread
+from core.motion.evaluate import Evaluator
 from core.motion.integrators import Integrator, State
 from core.motion.langevin import Langevin
 from core.motion.nve import VelocityVerlet
@@ -20,6 +22,7 @@ from core.motion.thermal import accelerator, kinetic, masses, maxwell_boltzmann,
 from core.motion.watch import Watch
 
 if TYPE_CHECKING:
+    from core.analyses.dynamics import DynamicsSpec
     from core.engine.context import Context
     from core.forcefields.base import ForceField
 
@@ -162,7 +165,7 @@ class Run:
         self._watch(tensor(saved.start), tensor(saved.lengths))
 
     # -- run --------------------------------------------------------------------------------
-    @one_thread()
+    @cores(1)
     def go(self) -> Trajectory:
         """Run to the end, a stop, or until no replica is left."""
         self._begin()
@@ -270,8 +273,6 @@ class Run:
         wait = max(every, min(20 * self._save_cost, 60.0)) if every else 0.0
         if not self.spec.out or start - self._last_save < wait:
             return 0.0
-        from core import storage
-
         k, state = self.kept, self.state
         storage.save(
             Path(self.spec.out) / "checkpoint.npz",

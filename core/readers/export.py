@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import contextlib
 import io
-import os
-import secrets
 from pathlib import Path
 
 import numpy as np
 
 from core.dataset import Dataset
+from core.storage import replacing
 
 RESERVED = ("energy", "level", "charge", "multiplicity", "name", "config_type", "properties", "pbc")
 
@@ -22,23 +20,15 @@ def write_extxyz(dataset: Dataset, path: str | Path) -> Path:
     cannot be written; the old file is then untouched.
     """
     path = Path(path)
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
-    try:
-        with open(temporary, "x", encoding="utf-8", newline="\n") as file:
-            for index in range(len(dataset)):
-                file.write(_frame(dataset, index))
-            for symbol, energy in dataset.isolated_atoms.items():
-                file.write(
-                    f"1\nProperties=species:S:1:pos:R:3 config_type=isolated_atom "
-                    f'energy={energy!r} units="eV"{_words(dataset)} pbc="F F F"\n{symbol} 0 0 0\n'
-                )
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-    except BaseException:
-        with contextlib.suppress(OSError):
-            temporary.unlink()
-        raise
+    with replacing(path) as file:
+        for index in range(len(dataset)):
+            file.write(_frame(dataset, index).encode())
+        for symbol, energy in dataset.isolated_atoms.items():
+            text = (
+                f"1\nProperties=species:S:1:pos:R:3 config_type=isolated_atom "
+                f'energy={energy!r} units="eV"{_words(dataset)} pbc="F F F"\n{symbol} 0 0 0\n'
+            )
+            file.write(text.encode())
     return path
 
 

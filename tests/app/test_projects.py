@@ -129,3 +129,36 @@ def test_second_window_opens_for_reading_only(make_window, tmp_path):
         assert "reading only" in window.notices.shown()[-1].text
     finally:
         other.communicate(timeout=10)
+
+
+def test_code_named_by_an_interrupted_job_is_shown_before_it_runs(make_window, tmp_path, small):
+    ref = FieldRef("ase-calculator", hyper={"path": "evil:Shell", "arguments": '{"a": "rm"}'})
+    with Project.create(tmp_path / "sent", "sent") as project:
+        for name in ("bad", "good 1", "good 2", "good 3", "good 4"):
+            item = project.reserve("runs", name)
+            field = ref if name == "bad" else FieldRef("mmff94")
+            project.note_job(item.id, DynamicsSpec(small.molecule, field, out=str(item.folder)))
+    window = make_window(path=str(tmp_path / "sent"))
+    every, bad = offers(window)
+    assert "evil:Shell" in bad.text
+    assert '{"a": "rm"}' in bad.text
+    every.buttons["Go on with all"].click()
+    assert len(window.engine_for_tests.specs) == 4
+    assert all(s.field.key == "mmff94" for s in window.engine_for_tests.specs.values())
+    bad.buttons["Run it"].click()
+    assert len(window.engine_for_tests.specs) == 5
+
+
+def test_another_project_takes_the_offers_of_the_one_before_away(
+    make_window, interrupted, tmp_path
+):
+    window = make_window(path=str(interrupted))
+    assert offers(window)
+    window.projects.create(tmp_path / "b")
+    assert not offers(window)
+
+
+def test_a_copy_into_the_project_itself_is_refused(make_window, interrupted):
+    window = make_window(path=str(interrupted))
+    assert not window.projects.copy(interrupted / "inside")
+    assert "inside the project" in window.notices.shown()[-1].text

@@ -154,3 +154,14 @@ def _point(x: float, y: float):
     from PySide6.QtCore import QPointF
 
     return QPointF(x, y)
+
+
+def test_numbers_below_one_are_not_shown_a_thousand_times_too_large(qtbot):
+    curve = LiveCurve()
+    qtbot.addWidget(curve)
+    curve.set_labels("sigma (1/Å)", "validation force MAE (kcal/mol/Å)")
+    curve.set_series("MAE", np.array([14.0, 20.0]), np.array([0.82, 0.81]))
+    curve.set_labels("sigma (1/Å)", "validation force MAE (kcal/mol/Å)")
+    curve.plot.plotItem.setYRange(0.8, 0.83)
+    axis = curve.plot.plotItem.getAxis("left")
+    assert axis.autoSIPrefixScale * axis.scale == 1.0

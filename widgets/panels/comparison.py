@@ -257,7 +257,7 @@ class ComparisonPanel(QWidget):
             ps = Shown(ps, f"≥ {ps:.2f}")
         on = ""
         if s.frames:
-            own = "its own test frames" if s.own_test else "frames"
+            own = "own test frames" if s.own_test else "frames"
             on = f"{s.frames} {own}" + (f" of {s.dataset}" if s.dataset else "")
         values = (s.label, unit.from_ev(s.energy_mae), unit.from_ev(s.force_mae),
                   unit.from_ev(s.surface_rmse), s.single_ms, s.bulk_ms, ps, on)  # fmt: skip

@@ -68,6 +68,7 @@ class DataPanel(QWidget):
         self.answers: dict[str, str] = {}  # what the person said about the file being read
         self.about = "units"  # the ImportSpec field that the question is about
         self.asked: Asked | None = None
+        self._doubt = ""  # what the reader could not tell
         self.shown: Any = None  # Dataset of the last import
         self.shown_id = ""
         self.setAcceptDrops(True)
@@ -131,6 +132,12 @@ class DataPanel(QWidget):
         """Back to the invitation."""
         self.queue.clear()
         self.job, self.asked, self.shown, self.shown_id = "", None, None, ""
+        closed = self.session.read_only
+        for widget in (self.button, self.smiles):
+            widget.setEnabled(not closed)
+        if closed:
+            self.states.empty("For reading only", "Nothing can be imported: see the line on top.")
+            return
         self.states.empty("Drop a file here", "extxyz, xyz, npz, SDF, MOL, or whatever ASE reads")
 
     # -- asking -------------------------------------------------------------------------------
@@ -144,6 +151,7 @@ class DataPanel(QWidget):
     def _smiles(self) -> None:
         text = self.smiles.text().strip()
         if text:
+            self.smiles.clear()
             self.import_smiles(text)
 
     def import_any(self, text: str) -> None:
@@ -167,8 +175,14 @@ class DataPanel(QWidget):
                 "Open or make a project first (File > New project).", "warning"
             )
             return
+        if self.session.read_only:
+            self.session.message.emit(
+                "Nothing can be imported: this project is open for reading only.", "warning"
+            )
+            return
         self.queue.append((path, format))
         self._next()
+        self._say_doubt()
 
     def _next(self) -> None:
         if self.job or self.asked is not None or not self.queue:
@@ -237,7 +251,8 @@ class DataPanel(QWidget):
         )
         self.states.ready()
         if unsure is not None:
-            self.unsure.setText(f"<b>Please say:</b> {escape(unsure.unsure)}")
+            self._doubt = unsure.unsure
+            self._say_doubt()
             self.units.clear()
             self._ask(unsure)
             self.question.show()
@@ -246,6 +261,12 @@ class DataPanel(QWidget):
         self.asked = None
         self._add(asked, result)
         self._next()
+
+    def _say_doubt(self) -> None:
+        """The question, and how many files wait for its answer."""
+        wait = len(self.queue)
+        more = f"<br><i>{wait} more file{'s' * (wait > 1)} waiting</i>" if wait else ""
+        self.unsure.setText(f"<b>Please say:</b> {escape(self._doubt)}{more}")
 
     def _answer(self) -> None:
         if self.asked is not None and not self.job:

@@ -135,7 +135,8 @@ class TreePanel(QWidget):
             row = QTreeWidgetItem(group, [item.name])
             row.setData(0, ITEM, item.id)
             row.setData(0, KIND, kind)
-            row.setFlags(row.flags() | Qt.ItemFlag.ItemIsEditable)
+            if not self.session.read_only:
+                row.setFlags(row.flags() | Qt.ItemFlag.ItemIsEditable)
             made = time.strftime("%Y-%m-%d %H:%M", time.localtime(item.created))
             row.setToolTip(0, item.problem or f"{item.name}\nmade {made}")
             if item.problem:
@@ -206,8 +207,10 @@ class TreePanel(QWidget):
 
     def _selected(self, row: QTreeWidgetItem | None, _before: QTreeWidgetItem | None) -> None:
         has = row is not None and bool(row.data(0, ITEM))
-        for action in (self.open_action, self.show_action, self.rename_action, self.delete_action):
+        for action in (self.open_action, self.show_action):
             action.setEnabled(has)
+        for action in (self.rename_action, self.delete_action):
+            action.setEnabled(has and not self.session.read_only)
         if has and row is not None and not self._quiet:
             self.session.item_selected.emit(row.data(0, ITEM))
 
@@ -283,7 +286,9 @@ class TreePanel(QWidget):
                 "This item is still being computed: cancel its job first.", "warning"
             )
             return
-        self.session.undo.push(RemoveItem(self.session, self.session.project.item(item_id)))
+        item = self.session.project.item(item_id)
+        self.session.undo.push(RemoveItem(self.session, item))
+        self.session.message.emit(f"Deleted “{item.name}”; Ctrl+Z brings it back.", "info")
 
     def _menu(self, where: QPoint) -> None:
         row = self.tree.itemAt(where)

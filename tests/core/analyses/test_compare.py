@@ -7,7 +7,7 @@ import dataclasses
 import numpy as np
 import pytest
 
-from core.analyses.compare import scorecard, surface_rmse
+from core.analyses.compare import scorecard
 from core.analyses.dynamics import DynamicsSpec, Trajectory
 from core.analyses.errors import Errors, ErrorsSpec
 from core.analyses.fit import Fit, FitSpec
@@ -67,32 +67,6 @@ def add(project, kind, name, record, spec=None):
     if spec is not None:
         project.note_job(item.id, spec)
     return item
-
-
-# -- surface_rmse -----------------------------------------------------------------------------
-def test_surface_error_is_free_of_the_zero_of_energy():
-    x = np.linspace(0, 2 * np.pi, 50)
-    reference = np.cos(3 * x)
-    assert surface_rmse(reference + 17.0, reference) == pytest.approx(0.0, abs=1e-14)
-    d = np.array([0.1, -0.1, 0.3, -0.3])
-    assert surface_rmse(d, np.zeros(4)) == pytest.approx(np.sqrt((d**2).mean()))
-
-
-def test_no_other_shift_makes_the_surface_error_smaller():
-    rng = np.random.default_rng(0)
-    e, r = rng.normal(size=(2, 40))
-    best = surface_rmse(e, r)
-    for shift in np.linspace(-1, 1, 21):
-        assert np.sqrt(((e - r + shift) ** 2).mean()) >= best - 1e-12
-
-
-def test_failed_points_do_not_count_and_grids_must_agree():
-    r = np.array([0.0, 1.0, 2.0, 3.0])
-    e = np.array([0.5, np.nan, 2.7, 3.4])
-    assert surface_rmse(e, r) == pytest.approx(np.std([0.5, 0.7, 0.4]))
-    assert np.isnan(surface_rmse(np.full(4, np.nan), r))
-    with pytest.raises(ValueError, match="grids"):
-        surface_rmse(e[:3], r)
 
 
 # -- scorecard --------------------------------------------------------------------------------

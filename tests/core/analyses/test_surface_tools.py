@@ -131,3 +131,28 @@ def test_a_regular_grid_is_recognised_in_shuffled_measured_angles():
     assert found[0].start == pytest.approx(-np.pi)
     assert found[1].atoms == B
     assert tools.grid_of(rng.uniform(-np.pi, np.pi, (500, 2)), (A, B)) is None
+
+
+def test_surface_error_is_free_of_the_zero_of_energy():
+    x = np.linspace(0, 2 * np.pi, 50)
+    reference = np.cos(3 * x)
+    assert tools.rmse(reference + 17.0, reference) == pytest.approx(0.0, abs=1e-14)
+    d = np.array([0.1, -0.1, 0.3, -0.3])
+    assert tools.rmse(d, np.zeros(4)) == pytest.approx(np.sqrt((d**2).mean()))
+
+
+def test_no_other_shift_makes_the_surface_error_smaller():
+    rng = np.random.default_rng(0)
+    e, r = rng.normal(size=(2, 40))
+    best = tools.rmse(e, r)
+    for shift in np.linspace(-1, 1, 21):
+        assert np.sqrt(((e - r + shift) ** 2).mean()) >= best - 1e-12
+
+
+def test_failed_points_do_not_count_and_grids_must_agree():
+    r = np.array([0.0, 1.0, 2.0, 3.0])
+    e = np.array([0.5, np.nan, 2.7, 3.4])
+    assert tools.rmse(e, r) == pytest.approx(np.std([0.5, 0.7, 0.4]))
+    assert np.isnan(tools.rmse(np.full(4, np.nan), r))
+    with pytest.raises(ValueError, match="grids"):
+        tools.rmse(e[:3], r)

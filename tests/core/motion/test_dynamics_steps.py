@@ -5,8 +5,9 @@ import pytest
 import torch
 
 from core.fieldref import FieldRef
+from core.fitting.cores import cores
 from core.forcefields.load import make
-from core.motion.evaluate import Evaluator, one_thread
+from core.motion.evaluate import Evaluator
 from core.motion.integrators import State
 from core.motion.langevin import Langevin
 from core.motion.model import own_hessian
@@ -27,8 +28,8 @@ T = 300.0
 
 
 @pytest.fixture(autouse=True)
-def _one_thread():
-    with one_thread():
+def _one_core():
+    with cores(1):
         yield
 
 

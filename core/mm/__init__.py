@@ -1,0 +1,1 @@
+"""Molecular mechanics: atom types, parameters, terms. Mathematics that the MM force fields share."""
