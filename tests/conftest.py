@@ -10,6 +10,8 @@ import pytest
 from app import doctor
 
 os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
+# as the worker sets it, before torch is loaded: spinning threads slow a busy machine down
+os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 
 ROOT = Path(__file__).resolve().parent.parent
 

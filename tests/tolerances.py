@@ -17,3 +17,4 @@ SUPERPOSED = 1e-9  # Å, frames laid on each other for the eye
 PUBLISHED_FORCE_MAE = 0.03  # relative, force MAE against the sgdml package's own figures
 EXAMPLE_AGAINST_RMD17 = 1.3  # force MAE there over that on own test frames; same level of theory
 METHYL_SYMMETRY_DEGREE = 2.5  # measured psi of a symmetry copy; other hydrogens relax a little
+DEFINITION = 1e-7  # eV and eV/Å, sGDML against double autograd of its kernel and a plain solve

@@ -2,7 +2,7 @@
 
 import pytest
 
-from app.example import FOLDER, LEVEL, MADE_FROM, fingerprint, place
+from app.example import FOLDER, LEVEL, MADE_FROM, clear, fingerprint, place
 from core.project import Project
 
 
@@ -59,3 +59,10 @@ def test_a_damaged_one_is_left_alone(made, source):
 
 def test_without_shipped_data_it_opens_as_it_is(made, tmp_path):
     assert place(made.parent, tmp_path / "nowhere")[1] == "open"
+
+
+def test_renewing_empties_it_but_the_bin_keeps_what_was_there(made):
+    assert clear(made)
+    with Project.open(made) as project:
+        assert project.items() == ()
+        assert len(project.trash()) == 3

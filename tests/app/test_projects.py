@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from core.analyses.dynamics import DynamicsSpec
+from core.analyses.importing import ImportSpec
 from core.fieldref import FieldRef
 from core.project import Project
 
@@ -60,6 +61,8 @@ def test_opening_shows_the_first_data_set(make_window, interrupted, qtbot, small
     window = make_window(path=str(interrupted))
     qtbot.waitUntil(lambda: window.session.geometries is not None, timeout=5000)
     np.testing.assert_allclose(window.session.geometries.positions, small.positions)
+    window.projects.create(interrupted.parent / "empty")
+    assert window.session.geometries is None  # nothing of the project before stays on show
 
 
 def test_axes_are_kept_with_the_project(make_window, tmp_path):
@@ -162,3 +165,14 @@ def test_a_copy_into_the_project_itself_is_refused(make_window, interrupted):
     window = make_window(path=str(interrupted))
     assert not window.projects.copy(interrupted / "inside")
     assert "inside the project" in window.notices.shown()[-1].text
+
+
+def test_an_interrupted_import_is_asked_for_anew(make_window, tmp_path, qtbot):
+    with Project.create(tmp_path / "p", "p") as project:
+        item = project.reserve("datasets", "CCO")
+        project.note_job(item.id, ImportSpec("CCO", format="smiles", out=str(item.folder)))
+    window = make_window(path=str(tmp_path / "p"))
+    with qtbot.waitSignal(window.session.import_requested) as asked:
+        offers(window)[0].buttons["Go on"].click()
+    assert asked.args == ["CCO"]
+    assert [i.id for i in window.session.project.items("datasets")] != [item.id]

@@ -1,6 +1,7 @@
 """Starting: quick, and without what only the worker needs."""
 
 import os
+import re
 import subprocess
 import sys
 
@@ -25,10 +26,10 @@ def test_window_starts_closes_and_loads_nothing_heavy(tmp_path):
         env={**os.environ, "QT_QPA_PLATFORM": "offscreen"},
     )
     assert done.returncode == 0, done.stderr
-    *marks, loaded = done.stdout.strip().splitlines()
-    names = [line.split("s  ")[1] for line in marks]
-    assert names == ["Qt loaded", "window made", "first paint", "usable"]
-    seconds = [float(line.split()[0]) for line in marks]
-    assert seconds == sorted(seconds)
-    assert seconds[-1] < 10  # two on a machine that does nothing else; see `make bench`
+    line, loaded = done.stdout.strip().splitlines()
+    total, *marks = [float(n) for n in re.findall(r"\d+\.\d+", line)]
+    assert line.startswith("window usable after ")
+    assert len(marks) == 3
+    assert marks == sorted(marks)
+    assert max(marks) <= total < 10  # two where nothing else runs; see `make bench`
     assert loaded.split()[1:] == [], f"the window's process loaded {loaded}"

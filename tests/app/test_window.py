@@ -210,12 +210,12 @@ def test_export_round_trip(make_window, tmp_path, small):
 
     window = make_window()
     window.session.show(Geometries(small.molecule, small.positions, small.energies))
-    window.export_to(tmp_path / "out.extxyz")
+    window.files.export_to(tmp_path / "out.extxyz")
     frames = ase.io.read(tmp_path / "out.extxyz", ":")
     assert len(frames) == 4
     assert frames[2].get_potential_energy() == pytest.approx(0.2)
     assert abs(frames[3].positions - small.positions[3]).max() < 1e-9
-    window.export_to(tmp_path / "nowhere" / "out.extxyz")
+    window.files.export_to(tmp_path / "nowhere" / "out.extxyz")
     assert "could not be written" in window.notices.shown()[-1].text
 
 

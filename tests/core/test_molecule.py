@@ -42,6 +42,9 @@ def test_arrays_are_copies_and_read_only():
         ({"positions": [[0, 0, 0], [0, np.nan, 0]]}, "atom 2 has a coordinate"),
         ({"bonds": [[0, 2]], "orders": [1.0]}, r"outside 1\.\.2"),
         ({"bonds": [[0, 1]], "orders": []}, "orders has shape"),
+        ({"bonds": [[1, 1]], "orders": [1.0]}, "with itself"),
+        ({"bonds": [[0, 1], [1, 0]], "orders": [1.0, 1.0]}, "stands there twice"),
+        ({"multiplicity": 0}, "multiplicity of 0"),
     ],
 )
 def test_nonsense_is_refused(change, why):

@@ -14,6 +14,7 @@ import pytest
 
 from core import readers
 from core.analyses.importing import ImportSpec, run
+from core.engine import system
 from core.engine.context import Context
 from core.readers import ReaderError
 from tests.hostile.mutate import mutate, mutate_member
@@ -26,6 +27,13 @@ FORMATS = (
 SECONDS = 10
 MEMORY = 400 << 20  # bytes; the whole process may grow by this in all tests of this file
 PER_FORMAT = 40
+
+
+@pytest.fixture(scope="module", autouse=True)
+def peak_before() -> float:
+    """The most memory (bytes) that this process had before the tests of this file."""
+    system.reset_peak_rss()
+    return system.peak_rss()
 
 
 @pytest.fixture(autouse=True)
@@ -101,14 +109,9 @@ def test_wrong_suffix(tmp_path, seeds, name):
         check(path)
 
 
-def test_memory_stays_bounded():
-    import resource
-
-    # The tests above have run in this process; a bomb would show here.
-    import psutil
-
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
-    assert peak < psutil.Process().memory_info().rss + MEMORY
+def test_memory_stays_bounded(peak_before):
+    """The tests above have run in this process; a bomb would show here."""
+    assert system.peak_rss() < peak_before + MEMORY
 
 
 # -- one by one -------------------------------------------------------------------------------

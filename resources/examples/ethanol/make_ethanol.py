@@ -248,7 +248,12 @@ def certificate(*, frames: dict[str, int], checks: dict) -> dict:
             "reference": "RKS; UKS for isolated atoms",
             "grid_response": False,
         },
-        "sampling": {"method": "GFN2-xTB (tblite), ASE Langevin", **DYNAMICS, "frames": frames},
+        "sampling": {
+            "method": "GFN2-xTB (tblite), ASE Langevin",
+            **DYNAMICS,
+            "frames": frames,
+            "replicas": {f"{kelvin} K": n for kelvin, n, _ in SETS.values()},
+        },
         "surface": {
             "axes": {"phi": "C-C-O-H atoms 2-1-3-9", "psi": "H-C-C-O atoms 6-2-1-3"},
             "relaxation": "GFN2-xTB, ASE FixInternals + BFGS, fmax 0.005 eV/A, both held",

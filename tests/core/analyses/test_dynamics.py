@@ -139,6 +139,9 @@ def test_time_step_is_judged_before_the_first_step(ethanol):
         ({"stride": 0}, "at least 1"),
         ({"time": 1e9}, "keep a frame every"),
         ({"friction": 0.0}, "friction"),
+        ({"max_stretch": 1.0}, "max_stretch must be above 1"),
+        ({"max_energy": float("nan")}, "max_energy must be above 0"),
+        ({"max_temperature": -1.0}, "max_temperature cannot be"),
     ],
 )
 def test_settings_that_cannot_be_are_refused_with_what_could(ethanol, change, text):

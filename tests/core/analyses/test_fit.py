@@ -29,8 +29,8 @@ def path(data, tmp_path_factory) -> str:
 def test_a_fit_is_recorded_with_all_that_made_it(path, data, tmp_path):
     events = []
     context = Context(lambda *event: events.append(event))
-    spec = FitSpec("sgdml", path, n_train=40, n_valid=20, n_test=20, out=str(tmp_path))
-    fit = run(spec, context)
+    spec = FitSpec("sgdml", path, n_train=40, n_valid=20, n_test=20, out=str(tmp_path / "a" / "b"))
+    fit = run(spec, context)  # into a folder that is not there yet
     assert fit.label == "sGDML, 40 frames"
     assert [len(getattr(fit.split, p)) for p in ("train", "valid", "test")] == [40, 20, 20]
     assert fit.errors.n_forces == 20
@@ -50,7 +50,7 @@ def test_a_fit_is_recorded_with_all_that_made_it(path, data, tmp_path):
     assert fractions == sorted(fractions)
     assert fractions[-1] == 1.0
     # the record and the model open again and say the same
-    again = storage.load(tmp_path / "record.npz", Fit)
+    again = storage.load(tmp_path / "a" / "b" / "record.npz", Fit)
     assert again.errors.force_mae == fit.errors.force_mae
     model = load_model(fit.model)
     test = fit.split.test

@@ -126,6 +126,8 @@ def test_no_axis_no_field_and_too_many_points_are_refused(ethanol):
         run(spec_of(ethanol, axes=()), Context())
     with pytest.raises(ValueError, match="at least one force field"):
         run(spec_of(ethanol, fields=()), Context())
+    with pytest.raises(ValueError, match="both must be above 0"):
+        run(spec_of(ethanol, relax=True, fmax=float("nan")), Context())
     with pytest.raises(ValueError, match="use wider steps"):
         run(spec_of(ethanol, n=1_000_000), Context())
 

@@ -7,6 +7,7 @@ import re
 import signal
 import subprocess
 import sys
+import threading
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -98,6 +99,66 @@ def wrong(spec: JobSpec, context: Context) -> JobResult:
 
 def bug(spec: JobSpec, context: Context) -> JobResult:
     raise KeyError("oops")
+
+
+def no_memory(spec: JobSpec, context: Context) -> JobResult:
+    raise MemoryError
+
+
+def interrupted(spec: JobSpec, context: Context) -> JobResult:
+    raise KeyboardInterrupt
+
+
+class Odd(BaseException):
+    """Not an Exception, cannot be pickled, and even its text is broken."""
+
+    def __init__(self) -> None:
+        super().__init__(lambda: None)
+
+    def __str__(self) -> str:
+        raise RuntimeError("no text")
+
+
+def odd(spec: JobSpec, context: Context) -> JobResult:
+    raise Odd
+
+
+def long_message(spec: JobSpec, context: Context) -> JobResult:
+    raise ValueError("far too much " * spec.size)
+
+
+def deep(spec: JobSpec, context: Context) -> JobResult:
+    return deep(spec, context)
+
+
+def late_thread(spec: JobSpec, context: Context) -> JobResult:
+    """Leaves a thread behind that goes on reporting after the end."""
+
+    def report() -> None:
+        for _ in range(100):
+            context.log("am I too late?")
+            time.sleep(0.002)
+
+    threading.Thread(target=report, daemon=True).start()
+    return JobResult("done before its thread")
+
+
+def other_record(spec: JobSpec, context: Context) -> JobResult:
+    """As an import does: what it saves in its folder is not its result."""
+    storage.save(Path(spec.out) / "record.npz", JobSpec("something else"))
+    return JobResult("large", np.arange(spec.size, dtype=np.float64))
+
+
+def fills_the_disk(spec: JobSpec, context: Context) -> JobResult:
+    import resource
+
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (spec.size // 2, before[1]))
+    try:
+        storage.save_result(spec.out, JobResult("full", np.zeros(spec.size // 8)))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    return JobResult()
 
 
 def leaves(spec: JobSpec, context: Context) -> JobResult:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import os
 import subprocess
 import sys
 import threading
@@ -13,6 +14,7 @@ from types import ModuleType
 import numpy as np
 import pytest
 
+from core import storage
 from core.engine.backend import Backend, JobHandle
 from core.engine.client import Engine
 from core.engine.context import PROGRESS_INTERVAL
@@ -234,6 +236,66 @@ def test_a_result_too_large_for_a_frame_comes_from_its_file(
             engine.submit(jobs.JobSpec("large", size=100_000)).result(LONG)
         with pytest.raises(EngineError, match="limit of one message"):
             engine.submit(jobs.JobSpec("echo", data=np.zeros(100_000)))
+
+
+def test_a_large_result_does_not_come_as_the_other_record_in_its_folder(
+    jobs: ModuleType, tmp_path: Path
+) -> None:
+    with Engine(modules=("engine_jobs",), max_frame=100_000) as engine:
+        spec = jobs.JobSpec("other_record", size=100_000, out=str(tmp_path))
+        np.testing.assert_array_equal(engine.submit(spec).result(LONG).array, np.arange(100_000.0))
+    assert [p.name for p in tmp_path.iterdir()] == ["record.npz"]
+
+
+@pytest.mark.parametrize(
+    ("what", "size", "message"),
+    [
+        ("no_memory", 0, "not enough memory"),
+        ("interrupted", 0, "KeyboardInterrupt"),
+        ("odd", 0, "Odd"),
+        ("long_message", 100_000, "far too much"),
+        ("deep", 0, "RecursionError"),
+    ],
+)
+def test_whatever_a_job_raises_fails_only_that_job(
+    engine: Engine, jobs: ModuleType, what: str, size: int, message: str
+) -> None:
+    before = engine.submit(jobs.JobSpec("memory")).result(LONG).array[1]
+    with pytest.raises(JobFailed, match=message) as caught:
+        engine.submit(jobs.JobSpec(what, size=size)).result(LONG)
+    assert len(str(caught.value)) < 3000
+    assert "Traceback" in caught.value.details or caught.value.details.startswith("…")
+    assert len(caught.value.details) < 30_000
+    assert engine.submit(jobs.JobSpec("memory")).result(LONG).array[1] == before  # same process
+
+
+def test_a_thread_left_behind_does_not_disturb_the_next_job(
+    engine: Engine, jobs: ModuleType
+) -> None:
+    engine.submit(jobs.JobSpec("late_thread")).result(LONG)
+    job = engine.submit(jobs.JobSpec("many_events", size=100))
+    job.result(LONG)
+    assert "log" not in {event.kind for event in job.events()}
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="limits of the size of files are POSIX")
+def test_a_full_disk_fails_the_job_and_keeps_the_old_record(
+    engine: Engine, jobs: ModuleType, tmp_path: Path
+) -> None:
+    old = jobs.JobResult("old")
+    storage.save_result(str(tmp_path), old)
+    with pytest.raises(JobFailed, match=r"record\.npz could not be written: File too large"):
+        engine.submit(jobs.JobSpec("fills_the_disk", size=1_000_000, out=str(tmp_path))).result(
+            LONG
+        )
+    assert storage.load(tmp_path / "record.npz").text == "old"
+    assert [p.name for p in tmp_path.iterdir()] == ["record.npz"]
+
+
+def test_ready_says_no_when_the_time_is_up(jobs: ModuleType) -> None:
+    with Engine(modules=("engine_jobs",)) as engine:
+        assert not engine.ready(0.0)
+        assert engine.ready(LONG)
 
 
 def test_two_workers_work_at_once_and_close_cancels(jobs: ModuleType) -> None:

@@ -228,6 +228,21 @@ def test_bad_training_data_is_refused_with_the_frame(small):
         fit([1, 2, 3], hyper=SGDMLHyper())
 
 
+@pytest.mark.parametrize(
+    ("name", "array", "why"),
+    [
+        ("sigma", np.zeros(1), "kernel width of 0"),
+        ("permutations", np.zeros((0, 9), dtype=np.int64), "not permutations"),
+        ("permutations", np.array([[1, 0, 2, 3, 4, 5, 6, 7, 8]]), "not permutations"),
+        ("permutations", np.arange(9.0)[None], "not those of 9 atoms"),
+        ("offset", np.array([np.nan]), "not finite"),
+    ],
+)
+def test_a_damaged_state_never_predicts_silently(model, name, array, why):
+    with pytest.raises(ForceFieldError, match=why):
+        SGDML.from_state(model.molecule, model.hyper, {**model.state(), name: array})
+
+
 def test_two_atoms_make_a_morse_like_curve():
     """The smallest molecule: one distance, one internal direction (3N-5)."""
     r = np.linspace(0.8, 2.5, 30)

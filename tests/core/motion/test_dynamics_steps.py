@@ -8,9 +8,9 @@ from core.fieldref import FieldRef
 from core.fitting.cores import cores
 from core.forcefields.load import make
 from core.motion.evaluate import Evaluator
+from core.motion.hessians import own_hessian
 from core.motion.integrators import State
 from core.motion.langevin import Langevin
-from core.motion.model import own_hessian
 from core.motion.nve import VelocityVerlet
 from core.motion.thermal import (
     freedom,

@@ -5,8 +5,8 @@ import torch
 from core.bonding import dihedrals
 from core.geometry import measure
 from core.motion.evaluate import Evaluator
+from core.motion.hessians import own_hessian, rigid_motions, to_internals
 from core.motion.internals import bonded_pairs, build, dihedral
-from core.motion.model import own_hessian, rigid_motions, to_internals
 from tests.core.motion import toys
 
 

@@ -4,6 +4,8 @@ import torch
 
 from core.bonding import dihedrals, moving_atoms
 from core.fieldref import FieldRef
+from core.forcefields.base import DataForceField
+from core.forcefields.info import Info
 from core.forcefields.load import make
 from core.geometry import measure, rotate_dihedral, wrap
 from core.motion.evaluate import Evaluator
@@ -106,6 +108,21 @@ def test_failing_geometries_do_not_harm_the_others(raises):
     assert scan.energy[~bad] == pytest.approx(fine.energy[~bad], abs=RELAXED_AGAINST_ASE)
     assert set(scan.reasons) == set(np.flatnonzero(bad))
     assert ("SCF not converged" if raises else "no finite energy") in scan.reasons[6]
+
+
+def test_the_reason_that_a_program_gives_is_passed_on():
+    class Program(DataForceField):
+        INFO = Info("program", "Program", "toy")
+
+        def evaluate(self, positions):
+            self.reasons = {1: "SCF not converged"}
+            return np.array([0.0, np.nan, 0.0]), np.zeros(positions.shape)
+
+    m = toys.triangle()
+    evaluate = Evaluator(Program(m))
+    energy, _ = evaluate(torch.tensor(m.positions).expand(3, -1, -1))
+    assert torch.isfinite(energy).tolist() == [True, False, True]
+    assert evaluate.reasons == {1: "Program: SCF not converged"}
 
 
 def test_a_failed_point_is_tried_again_from_its_neighbour():

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,6 +10,7 @@ import pytest
 
 from core.analyses.importing import Imported, ImportSpec, run
 from core.engine.context import Context
+from core.units import BOHR, HARTREE
 
 
 @dataclass(frozen=True)
@@ -25,12 +25,9 @@ class Labelled:
 
 @pytest.fixture(scope="session")
 def ethanol() -> Labelled:
-    # Threads that wait for each other cost more than they bring in so small a molecule.
-    os.environ.setdefault("OMP_NUM_THREADS", "1")
-    from tblite.interface import Calculator
-
+    from core.forcefields.gfn2_xtb import GFN2xTB
+    from core.molecule import Molecule
     from core.readers.smiles import from_text
-    from core.units import BOHR
 
     block = from_text("CCO").blocks[0]
     rng = np.random.default_rng(3)
@@ -39,15 +36,8 @@ def ethanol() -> Labelled:
     path -= path.mean(0)
     path *= 0.04 / path.std()
     positions = block.positions[0] + path
-    energies, forces = [], []
-    calculator = Calculator("GFN2-xTB", block.numbers, positions[0] / BOHR)
-    calculator.set("verbosity", 0)
-    for r in positions:
-        calculator.update(r / BOHR)
-        result = calculator.singlepoint()
-        energies.append(float(result.get("energy")))
-        forces.append(-np.array(result.get("gradient")))
-    return Labelled(block.numbers, positions, np.array(energies), np.array(forces))
+    p = GFN2xTB(Molecule("ethanol", block.numbers, positions[0])).predict(positions)
+    return Labelled(block.numbers, positions, p.energy / HARTREE, p.forces * (BOHR / HARTREE))
 
 
 def load(path: Path | str, **settings: str) -> Imported:

@@ -129,3 +129,13 @@ def test_zip_bomb_is_refused_before_it_is_unpacked(tmp_path):
             out.writestr(f"{name}.npy", buffer.getvalue())
     with pytest.raises(ReaderError, match="zip bomb"):
         read(path)
+
+
+@pytest.mark.parametrize(
+    ("charge", "read_as", "said"),
+    [(1, 1, False), (np.full(4, -1.0), -1, False), (0.5, 0, True), (np.inf, 0, True)],
+)
+def test_a_charge_that_is_none_is_said(tmp_path, charge, read_as, said):
+    raw = read(save(tmp_path / "a.npz", z=Z, R=R, E=E, F=F, charge=charge))
+    assert raw.blocks[0].charge == read_as
+    assert any("not one whole number" in p for p in raw.problems) == said

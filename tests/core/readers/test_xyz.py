@@ -74,6 +74,14 @@ def test_tags_names_level_charge(tmp_path):
     assert found.level == "A/B"
 
 
+def test_a_charge_that_is_none_is_said(tmp_path):
+    path = tmp_path / "a.xyz"
+    path.write_text(frame("Properties=species:S:1:pos:R:3 charge=half multiplicity=1.5"))
+    raw = read(path)
+    assert (raw.blocks[0].charge, raw.blocks[0].multiplicity) == (0, None)
+    assert len(raw.problems) == 2
+
+
 def test_isolated_atoms_are_no_frames(tmp_path):
     path = tmp_path / "a.xyz"
     atom = "1\nProperties=species:S:1:pos:R:3 config_type=IsolatedAtom energy=-13.6\nH 0 0 0\n"

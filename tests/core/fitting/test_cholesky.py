@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from core.engine.context import Cancelled
-from core.fitting.closed_form import LowerPanels, NotPositiveDefinite
+from core.fitting.cholesky import LowerPanels, NotPositiveDefinite
 from core.fitting.cores import spread_over_cores
 
 STARTS = [0, 40, 100, 101, 170, 230]
