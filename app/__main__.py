@@ -24,7 +24,9 @@ def _window(arguments: list[str]) -> int:
     options = cli.window_options(arguments)
     place = doctor.screen()
     if not place:
-        print("There is no screen here (no DISPLAY or WAYLAND_DISPLAY that answers).")
+        print("There is no screen here (no DISPLAY or WAYLAND_DISPLAY that answers).", flush=True)
+        if options.startup_time:
+            return 1
         print("Running `pescape demo` instead; it needs none.", flush=True)
         return cli.main(["demo", "--out", "pescape-demo"])
     missing = doctor.missing_libraries(window=place == "x11")

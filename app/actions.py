@@ -34,7 +34,7 @@ ENTRIES: tuple[Entry, ...] = (
         "File",
         "new",
         "New project …",
-        "new_project",
+        "files.new_project",
         Key.New,
         "Make an empty project folder",
         "mdi6.folder-plus-outline",
@@ -43,7 +43,7 @@ ENTRIES: tuple[Entry, ...] = (
         "File",
         "open",
         "Open project …",
-        "open_project",
+        "files.open_project",
         Key.Open,
         "Open a project folder",
         "mdi6.folder-open-outline",
@@ -52,7 +52,7 @@ ENTRIES: tuple[Entry, ...] = (
         "File",
         "example",
         "Open the example",
-        "open_example",
+        "files.open_example",
         None,
         "Ethanol: quantum data and its reference surface",
         "mdi6.school-outline",
@@ -61,7 +61,7 @@ ENTRIES: tuple[Entry, ...] = (
         "File",
         "copy",
         "Save copy as …",
-        "copy_project",
+        "files.copy_project",
         Key.SaveAs,
         "Everything is saved as you go; this makes a second copy of the project",
         "mdi6.content-copy",
@@ -71,7 +71,7 @@ ENTRIES: tuple[Entry, ...] = (
         "File",
         "import",
         "Import data …",
-        "import_data",
+        "files.import_data",
         "Ctrl+I",
         "Geometries with energies and forces, or one molecule",
         "mdi6.import",
@@ -80,7 +80,7 @@ ENTRIES: tuple[Entry, ...] = (
         "File",
         "export",
         "Export frames …",
-        "export_frames",
+        "files.export_frames",
         "Ctrl+E",
         "Write the frames of the molecule view to an extxyz file, for labelling",
         "mdi6.export",
@@ -269,7 +269,7 @@ class Actions:
             action = self.recent.addAction(folder)
             action.setProperty(FULL, f"Open recent: {folder}")
             action.setToolTip(folder)
-            action.triggered.connect(lambda _on=False, f=folder: self.window.open_folder(f))
+            action.triggered.connect(lambda _on=False, f=folder: self.window.files.open_folder(f))
         self.recent.setEnabled(bool(folders))
 
     def load_icons(self) -> None:

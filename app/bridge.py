@@ -133,7 +133,7 @@ class Bridge(QObject):
         for handle in handles:
             handle.cancel()
         for job in jobs:
-            payload = {"message": "the project was closed"}
+            payload = {"message": "its project was closed; it can go on when that is opened again"}
             event = Event(job, 0, time.time(), "cancelled", payload=payload)
             self.session.job_event.emit(job, event)
 

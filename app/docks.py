@@ -21,6 +21,7 @@ from widgets.empty import Empty
 from widgets.session import Session
 
 LAYOUT = 1  # raise when the default layout changes so that an old one is not restored over it
+ROOMY = 1200  # px; a narrower window keeps its sides small, for the plots in the middle
 AREAS = ("left", "center", "right", "bottom")
 Orientation = Qt.Orientation
 
@@ -192,9 +193,10 @@ class Docks:
         """Share out the window's size; call it once the window is shown."""
         width, height = self.window.width(), self.window.height()
         columns = [c[0] for c in (self.of("left"), self.of("center"), self.of("right")) if c]
+        least = (206, 330) if width >= ROOMY else (160, 296)
         shares = {
-            "left": max(206, min(340, round(0.155 * width))),
-            "right": max(330, round(0.26 * width)),
+            "left": max(least[0], min(340, round(0.155 * width))),
+            "right": max(least[1], round(0.26 * width)),
         }
         shares["center"] = width - shares["left"] - shares["right"]
         self.window.resizeDocks(columns, [shares[d.area] for d in columns], Orientation.Horizontal)

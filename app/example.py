@@ -84,6 +84,17 @@ def place(folder: Path, source: Path) -> tuple[Path, str, str]:
     )
 
 
+def clear(path: Path) -> bool:
+    """Empty an example project that is to be made again; False when it is open elsewhere."""
+    try:
+        with Project.open(path) as project:
+            for item in project.items():
+                project.remove(item.id)
+    except ProjectError:
+        return False
+    return True
+
+
 def _numbered(number: int) -> str:
     return FOLDER if number == 1 else f"{FOLDER}-{number}"
 

@@ -73,7 +73,11 @@ class Guide:
     def show_keys(self) -> None:
         """All shortcuts."""
         rows = [(plain(a), shortcut_text(a)) for a in every_action(self.window)]
-        HelpCard.of_rows("Keyboard shortcuts", [r for r in rows if r[1]], self.window).popup()
+        rows = [row for row in rows if row[1]]
+        for dock in self.window.docks.all.values():
+            keys = getattr(dock.panel_class, "KEYS", ())
+            rows += [(f"{dock.windowTitle()}: {what}", key) for what, key in keys]
+        HelpCard.of_rows("Keyboard shortcuts", rows, self.window).popup()
 
     def about(self) -> None:
         """Version and licence."""

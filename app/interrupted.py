@@ -7,6 +7,7 @@ from functools import partial
 from typing import Any
 
 from app.bridge import noted_fraction
+from core.analyses.importing import ImportSpec
 from core.fieldref import runs_named_code
 from widgets.notice import Notice, Notices
 from widgets.session import Session
@@ -66,6 +67,10 @@ class Interrupted:
 
     def go_on(self, item: Any, spec: Any) -> str:
         """Start an interrupted job again, from its checkpoint if it has one; returns its id."""
+        if isinstance(spec, ImportSpec):  # it may have a question: the data panel asks it
+            self.discard(item)
+            self.session.import_requested.emit(spec.path)
+            return ""
         changes: dict[str, Any] = {"out": str(item.folder)}
         checkpoint = item.folder / "checkpoint.npz"
         if hasattr(spec, "resume") and checkpoint.is_file():
@@ -83,5 +88,5 @@ class Interrupted:
 
 def _what(item: Any) -> str:
     fraction = noted_fraction(item.folder)
-    at = f" at {100 * fraction:.0f} %" if fraction == fraction else ""
+    at = f" at {100 * fraction:.0f} %" if fraction >= 0.01 else ""
     return f"The {WORDS.get(item.kind, 'job')} “{item.name}” was interrupted{at}."

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from PySide6.QtCore import QObject
 
-from app.example import FOLDER, NAME, SETTING, SOURCE, ExampleMaker, place
+from app.example import FOLDER, NAME, SETTING, SOURCE, ExampleMaker, clear, place
 from app.interrupted import Interrupted
 from core.lock import NAME as LOCK
 from core.project import Project, ProjectError, ProjectLocked
@@ -64,11 +64,10 @@ class Projects(QObject):
         name = project.name
         again = partial(self.open, project.root)
         self.locked = self.window.notices.add(
-            f"“{name}” is for reading only here: it can be looked at, but nothing can be computed, "
-            "imported or changed, because another PEScape has it open. Close it there and try "
-            "again, or work in a copy.",
+            f"“{name}” is open in another PEScape. Here it is for reading only: nothing can be "
+            "computed, imported or changed.",
             "warning",
-            (("Try again", again), ("Save a copy …", self.window.copy_project)),
+            (("Try again", again), ("Save a copy …", self.window.files.copy_project)),
             details=why,
         )
 
@@ -85,6 +84,8 @@ class Projects(QObject):
     def example(self) -> None:
         """Open the example; made first where it is not there yet, or made from older data."""
         path, what, sentence = place(self.folder, self.source)
+        if what == "renew" and not clear(path):
+            what, sentence = "open", ""
         if what == "create":
             number = path.name.removeprefix(FOLDER).replace("-", " ")
             if not self.create(path, NAME + number):
@@ -93,10 +94,6 @@ class Projects(QObject):
             return
         if sentence:
             self.session.message.emit(sentence, "warning" if what == "create" else "info")
-        if what == "renew":
-            for item in self.session.project.items():
-                self.session.project.remove(item.id)
-            self.session.project_changed.emit()
         if what != "open" or self.session.project.settings.get(SETTING) != "ready":
             self.make_example()
 
@@ -158,6 +155,7 @@ class Projects(QObject):
         self.session.undo.clear()
         self.session.jobs.clear()
         self.session.project = project
+        self.session.show_nothing()
         self._load_axes()
         self.session.project_changed.emit()
         self.window.settings.add_recent(str(project.root))

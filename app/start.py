@@ -64,8 +64,7 @@ def run_window(
         # only now: a process that loads torch would compete with the first paint
         window.bridge.start()
         if startup_time:
-            for name, seconds in marks.items():
-                print(f"{seconds:6.2f} s  {name}")
+            print(startup_line(marks), flush=True)
             window.close()
             app.quit()
 
@@ -73,6 +72,13 @@ def run_window(
     status = app.exec()
     sys.excepthook = sys.__excepthook__
     return status
+
+
+def startup_line(marks: dict[str, float]) -> str:
+    """Seconds from process start, by what was reached (the last: usable), as one line."""
+    *before, (_name, total) = marks.items()
+    steps = ", ".join(f"{name} {seconds:.2f}" for name, seconds in before)
+    return f"window usable after {total:.2f} s ({steps})"
 
 
 def make_window(

@@ -12,7 +12,6 @@ from PySide6.QtGui import QCloseEvent, QDragEnterEvent, QDropEvent
 from PySide6.QtWidgets import (
     QApplication,
     QComboBox,
-    QFileDialog,
     QHBoxLayout,
     QLabel,
     QMainWindow,
@@ -28,10 +27,10 @@ from app.actions import FULL, Actions
 from app.bridge import Bridge
 from app.docks import LAYOUT, Docks
 from app.example import SOURCE
+from app.files import Files
 from app.help import Guide
 from app.projects import Projects, is_project
 from app.settings import Settings
-from core.dataset import Dataset
 from core.units import ENERGY_UNITS
 from widgets.loading import reading
 from widgets.notice import Notices
@@ -69,6 +68,7 @@ class Window(QMainWindow):
         self.setAcceptDrops(True)
         self.setAnimated(False)
         self.guide = Guide(self)
+        self.files = Files(self)
         self._header()
         self.docks = Docks(self, discover() if panels is None else panels, self.session)
         self.actions_.add_workspaces([d.windowTitle() for d in self.docks.of("center")])
@@ -85,7 +85,7 @@ class Window(QMainWindow):
         self.session.catalog_changed.connect(self._show_devices)
         self.session.open_workspace.connect(self.open_workspace)
         self.session.unit_changed.connect(self._unit_changed)
-        self.session.import_requested.connect(lambda _path: self._raise("Data"))
+        self.session.import_requested.connect(lambda _path: self.raise_panel("Data"))
         _app().styleHints().colorSchemeChanged.connect(self._scheme_changed)
         self.actions_.fill_recent(settings.recent)
         self._unit_changed(self.session.unit)
@@ -201,7 +201,8 @@ class Window(QMainWindow):
         dock = self.docks.all.get(title)
         return None if dock is None else dock.build()
 
-    def _raise(self, title: str) -> None:
+    def raise_panel(self, title: str) -> None:
+        """Bring a panel to the front, made if need be."""
         dock = self.docks.all.get(title)
         if dock is not None:
             dock.build()
@@ -210,7 +211,7 @@ class Window(QMainWindow):
 
     def open_workspace(self, title: str) -> None:
         """Bring a panel to the front."""
-        self._raise(title)
+        self.raise_panel(title)
 
     def _fronted(self, title: str) -> None:
         dock = self.docks.all[title]
@@ -280,79 +281,7 @@ class Window(QMainWindow):
         else:
             self.notices.add(text, level)
 
-    # -- projects and files -------------------------------------------------------------------
-    def new_project(self) -> None:
-        """Ask for a folder and make a project in it."""
-        path, _kind = QFileDialog.getSaveFileName(
-            self, "New project (a folder)", str(self.projects.folder / "project")
-        )
-        if path:
-            self.projects.create(Path(path))
-
-    def open_project(self) -> None:
-        """Ask for a project folder and open it."""
-        start = self.settings.last_folder or str(self.projects.folder)
-        path = QFileDialog.getExistingDirectory(self, "Open project", start)
-        if path:
-            self.settings.last_folder = str(Path(path).parent)
-            self.open_folder(path)
-
-    def open_folder(self, path: str) -> None:
-        """Open a project by its folder."""
-        self.projects.open(Path(path))
-
-    def open_example(self) -> None:
-        """Open the example project."""
-        self.projects.example()
-
-    def copy_project(self) -> None:
-        """Ask for a place and copy the project there."""
-        path, _kind = QFileDialog.getSaveFileName(self, "Save a copy of the project (a folder)")
-        if path:
-            self.projects.copy(Path(path))
-
-    def import_data(self) -> None:
-        """Let a person pick files to import."""
-        self._raise("Data")
-        panel = self.panel("Data")
-        if panel is not None:
-            panel.choose()
-
-    def export_frames(self) -> None:
-        """Write the frames of the molecule view to a file."""
-        geometries = self.session.geometries
-        if geometries is None:
-            self.session.message.emit("There are no frames in the molecule view.", "info")
-            return
-        path, _kind = QFileDialog.getSaveFileName(
-            self,
-            "Export frames",
-            f"{geometries.molecule.name or 'frames'}.extxyz",
-            "Extended XYZ (*.extxyz)",
-        )
-        if path:
-            self.export_to(Path(path))
-
-    def export_to(self, path: Path) -> None:
-        """Write the frames of the molecule view to `path`."""
-        geometries = self.session.geometries
-        if geometries is None:
-            return
-        from core.readers.export import write_extxyz
-
-        data = Dataset(
-            geometries.molecule.name,
-            geometries.molecule,
-            geometries.positions,
-            energies=geometries.energies,
-        )
-        try:
-            write_extxyz(data, path)
-        except OSError as error:
-            self.session.message.emit(f"{path} could not be written: {error.strerror}", "error")
-        else:
-            self.session.message.emit(f"{len(data):,} frames written to {path}.", "info")
-
+    # -- jobs and files -----------------------------------------------------------------------
     def stop_all(self) -> None:
         """Finish every job early."""
         for job in self.bridge.running:

@@ -99,8 +99,8 @@ def _alive(other: dict[str, Any], me: dict[str, Any]) -> bool:
 def _create(path: Path, content: dict[str, Any]) -> bool:
     """Make the lock with its content in one step, so that nobody ever reads an empty one."""
     aside = path.with_name(f".{path.name}.tmp-{content['token']}")
-    aside.write_text(json.dumps(content))
     try:
+        aside.write_text(json.dumps(content))
         try:
             os.link(aside, path)
         except FileExistsError:
@@ -113,7 +113,7 @@ def _create(path: Path, content: dict[str, Any]) -> bool:
                 return False
         return True
     finally:
-        aside.unlink()
+        aside.unlink(missing_ok=True)
 
 
 def _read(path: Path) -> dict[str, Any] | None:

@@ -69,9 +69,14 @@ class Molecule:
         if not np.isfinite(positions).all():
             bad = int(np.flatnonzero(~np.isfinite(positions).all(1))[0])
             raise ValueError(f"atom {bad + 1} has a coordinate that is not a number")
+        if self.multiplicity < 1:
+            raise ValueError(f"a multiplicity of {self.multiplicity} cannot be")
         bonds = put("bonds", "int64", (None, 2))
         if len(bonds) and (bonds.min() < 0 or bonds.max() >= len(numbers)):
             raise ValueError(f"a bond names an atom outside 1..{len(numbers)}")
+        pairs = np.sort(bonds, axis=1)
+        if (pairs[:, 0] == pairs[:, 1]).any() or len(np.unique(pairs, axis=0)) < len(pairs):
+            raise ValueError("a bond joins an atom with itself, or stands there twice")
         put("orders", "float64", (len(bonds),))
 
     @property

@@ -231,10 +231,14 @@ class Project:
         )
 
     def empty_trash(self) -> None:
-        """Delete the removed items for good."""
+        """Delete the removed items for good. Raises ProjectError where one cannot be deleted."""
         self._writable()
         for item in self.trash():
-            shutil.rmtree(item.folder, ignore_errors=True)
+            try:
+                shutil.rmtree(item.folder)
+            except OSError as error:
+                reason = error.strerror or error
+                raise ProjectError(f"{item.folder} could not be deleted: {reason}") from error
 
     # -- jobs -----------------------------------------------------------------------------------
     def note_job(self, id: str, spec: Any) -> None:

@@ -1,8 +1,9 @@
 """`make shots`: drive the real window on the example and keep pictures of every panel.
 
-    python resources/make_shots.py [--out resources/screenshots] [--quick]
+    python -m resources.make_shots [--out resources/screenshots] [--relaxed]
 
-Works without a screen. Everything is computed by the engine, as a person would do it.
+Works without a screen. Everything is computed by the engine, as a person would do it. Pictures
+have a palette of 256 colours, so that they stay small; those of an earlier run are removed.
 """
 
 from __future__ import annotations
@@ -16,14 +17,33 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from PIL import Image
+
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 if not (os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")):
     os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
 
 SIZE = (1366, 768)
-FIELDS = ("PBE/def2-SVP", "MMFF94", "UFF", "GFN2-xTB")
-CENTER = ("Surface", "Training", "Dynamics", "Comparison")
+COLOURS = 256
+LEAST_PIXELS = 20  # of a shade that gets a place of its own in the palette
+FIELDS = ("UFF", "GFN2-xTB", "sGDML 200")
+
+
+def few_colours(picture: Image.Image) -> Image.Image:
+    """The picture with a palette, which small but colourful things (markers) get a part of."""
+    seen, counts = np.unique(np.asarray(picture).reshape(-1, 3), axis=0, return_counts=True)
+    order = np.argsort(-counts)
+    seen, counts = seen[order].astype(int), counts[order]
+    _bins, first = np.unique(seen // 24, axis=0, return_index=True)  # the commonest of each shade
+    first = first[counts[first] >= LEAST_PIXELS]
+    vivid = np.argsort(-np.ptp(seen[first], axis=1))[: COLOURS // 2]
+    sample = np.repeat(seen, np.ceil(counts**0.3).astype(int), axis=0).astype(np.uint8)
+    rest = Image.fromarray(sample[None]).quantize(COLOURS - len(vivid)).getpalette() or []
+    palette = Image.new("P", (1, 1))
+    palette.putpalette([*seen[first][vivid].ravel().tolist(), *rest][: 3 * COLOURS])
+    return picture.quantize(palette=palette, dither=Image.Dither.NONE)
 
 
 class Photographer:
@@ -37,6 +57,8 @@ class Photographer:
 
         self.out = out
         out.mkdir(parents=True, exist_ok=True)
+        for old in out.glob("*.png"):
+            old.unlink()
         self.app = QApplication.instance() or QApplication(sys.argv[:1])
         self.window = make_window(settings_path=work / "settings.json", folder=work / "projects")
         self.session = self.window.session
@@ -80,35 +102,38 @@ class Photographer:
         """One picture."""
         self.rest()
         path = self.out / f"{name}.png"
-        self.window.grab().save(str(path), "PNG", 0)  # 0: as small as it goes, still lossless
-        print(path)
+        self.window.grab().save(str(path), "PNG")
+        with Image.open(path) as picture:
+            few_colours(picture.convert("RGB")).save(path, optimize=True)
+        print(f"{path}  {path.stat().st_size / 1000:.0f} kB")
 
-    def both(self, name: str) -> None:
-        """One picture in each theme."""
-        for theme in ("dark", "light"):
-            self.window.set_theme(theme)
-            self.take(f"{name}-{theme}")
+    def dark(self, name: str) -> None:
+        """One picture in the dark theme."""
+        self.window.set_theme("dark")
+        self.take(name)
+        self.window.set_theme("light")
 
 
 def surfaces(camera: Photographer, *, relaxed: bool) -> None:
-    """Maps of all force fields while they fill in, then finished, then the differences."""
+    """Maps of the force fields, the trained one too, while they fill in; then the difference."""
     camera.window.open_workspace("Surface")
     panel = camera.window.panel("Surface")
     rows = panel.form.fields
     labels = [rows.item(k).text() for k in range(rows.count())]
     reference = [t for t in labels if "surface" in t] or [t for t in labels if "PBE" in t]
     for label in labels:
-        rows.tick(label, label in FIELDS[1:] or label in reference[:1])
+        rows.tick(label, label in FIELDS or label in reference[:1])
     panel.form.kind.setCurrentIndex(1 if relaxed else 0)
     panel.compute.click()
     job = panel.job
     camera.wait(lambda: job in camera.ended or panel.progress.value() > 500, 60)
     camera.take("surface-computing")
     camera.idle()
-    camera.both("surface-maps")
-    panel.display.difference.click()
-    camera.both("surface-difference")
-    panel.display.energy.click()
+    panel.display.both.click()
+    panel.fold.click()
+    camera.take("surface")
+    camera.dark("surface-dark")
+    panel.fold.click()
 
 
 def training(camera: Photographer) -> None:
@@ -121,12 +146,9 @@ def training(camera: Photographer) -> None:
             form.data.setCurrentIndex(k)
     camera.wait(lambda: form.train.isEnabled(), 20)
     camera.idle()
-    camera.take("training-form")
     form.train.click()
-    camera.rest(1200)
-    camera.take("training-running")
     camera.idle()
-    camera.both("training-result")
+    camera.take("training")
 
 
 def dynamics(camera: Photographer) -> None:
@@ -138,12 +160,10 @@ def dynamics(camera: Photographer) -> None:
     panel.form.time.setValue(5.0)
     panel.run.click()
     job = panel.job
-    camera.wait(lambda: job in camera.ended or panel.progress.value() > 300, 60)
-    camera.take("dynamics-running")
     if not camera.wait(lambda: job in camera.ended, 90):
         camera.session.stop(job)
     camera.idle()
-    camera.both("dynamics")
+    camera.take("dynamics")
 
 
 def comparison(camera: Photographer) -> None:
@@ -151,19 +171,23 @@ def comparison(camera: Photographer) -> None:
     camera.window.open_workspace("Comparison")
     panel = camera.window.panel("Comparison")
     panel.evaluate.click()
-    camera.take("comparison-choose")
     panel.go.click()
     camera.idle()
     panel.evaluate.setChecked(False)
-    camera.both("comparison")
+    camera.take("comparison")
 
 
 def small_things(camera: Photographer, work: Path) -> None:
-    """Import report, broken file, notices, the command palette."""
+    """Import report, broken file, notices."""
+    from PySide6.QtCore import Qt
+
     window = camera.window
     source = ROOT / "resources" / "examples" / "ethanol" / "surface.extxyz"
     camera.session.import_requested.emit(str(source))
     camera.idle()
+    window.panel("Data")  # wide enough to read
+    window.resizeDocks([window.docks.all["Data"]], [330], Qt.Orientation.Horizontal)
+    window.resizeDocks([window.docks.all["Data"]], [420], Qt.Orientation.Vertical)
     camera.take("import-report")
     bad = work / "broken.xyz"
     bad.write_text("2\n\nH 0 0 0\nH 0 zero 0\n")
@@ -175,7 +199,7 @@ def small_things(camera: Photographer, work: Path) -> None:
         (("Go on", lambda: None), ("Discard", lambda: None)),
     )
     window.open_workspace("Surface")
-    camera.take("broken-file-and-offer")
+    camera.take("broken-file")
 
 
 def main() -> int:
@@ -186,13 +210,11 @@ def main() -> int:
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         camera = Photographer(options.out, Path(folder))
-        camera.rest(300)
-        camera.take("first-second")
         camera.wait(lambda: len(camera.ended) >= 3, 60)
         camera.idle()
-        camera.both("start")
-        surfaces(camera, relaxed=options.relaxed)
+        camera.take("start")
         training(camera)
+        surfaces(camera, relaxed=options.relaxed)
         dynamics(camera)
         comparison(camera)
         small_things(camera, Path(folder))

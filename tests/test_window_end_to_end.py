@@ -113,6 +113,7 @@ def test_from_import_to_difference_map(open_window, qtbot, tmp_path, example):
     record = session.project.load(finished(window, "surfaces")[0])
     assert [layer.label for layer in record.layers] == [reference, "MMFF94", "UFF"]
     assert all(np.isfinite(layer.energy).all() for layer in record.layers)
+    click(qtbot, panel.display.energy)
     # maps: every force field has its own zero, in kcal/mol
     for layer, shown in zip(record.layers, panel.display.grid.maps, strict=True):
         expected = (layer.energy - layer.energy.min()) / KCAL_MOL
@@ -138,7 +139,7 @@ def test_from_import_to_difference_map(open_window, qtbot, tmp_path, example):
     again = open_window(path=tmp_path / "mine")
     assert [i.name for i in finished(again, "datasets")] == ["ethanol", "surface"]
     shown = again.panel("Surface").display
-    qtbot.waitUntil(lambda: len(shown.grid.maps) == 3, timeout=10_000)
+    qtbot.waitUntil(lambda: len(shown.grid.maps) >= 3, timeout=10_000)
     assert again.session.axes == AXES
 
 

@@ -68,6 +68,8 @@ class FitList(Table):
             if self._known.get(item.id, (0.0, ()))[0] != stamp:
                 tree = peek(item.record)
                 n = getattr(self.session.project.job(item.id), "n_train", None)
+                used = str(tree.get("info", {}).get("training frames", "")).split(" ")[0]
+                n = int(used) if used.isdecimal() else n  # fewer when it was stopped early
                 e = tree["errors"]
                 row = (tree["key"], n, e["energy_mae"], e["force_mae"], tree["fit_seconds"])
                 self._known[item.id] = (stamp, row)

@@ -69,4 +69,5 @@ class TemperatureHistogram(PlotWidget):
         self.expected.setPen(pg.mkPen(ink.ink, width=1.5))
         for side, text in (("bottom", "Temperature (K)"), ("left", "Share (% per K)")):
             self.plotItem.getAxis(side).enableAutoSIPrefix(False)
+            self.plotItem.getAxis(side).setStyle(hideOverlappingLabels=2)
             self.plotItem.setLabel(side, text, color=ink.ink)

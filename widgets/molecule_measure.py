@@ -38,7 +38,7 @@ def value_text(positions: np.ndarray, atoms: Sequence[int]) -> str:
         return "not defined"
     if len(atoms) == 2:
         return f"{value:.3f} Å"
-    return f"{math.degrees(value):.1f}°".replace("-", MINUS)
+    return f"{round(math.degrees(value), 1) + 0.0:.1f}°".replace("-", MINUS)  # never −0.0
 
 
 @dataclass

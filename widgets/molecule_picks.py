@@ -11,8 +11,8 @@ from PySide6.QtGui import QUndoCommand
 from PySide6.QtWidgets import (
     QHBoxLayout,
     QLineEdit,
-    QPushButton,
     QSizePolicy,
+    QToolButton,
     QVBoxLayout,
     QWidget,
 )
@@ -20,7 +20,7 @@ from PySide6.QtWidgets import (
 from core.bonding import BondingError, dihedrals, neighbours, why_not_dihedral
 from core.molecule import Molecule
 from widgets.molecule_measure import KINDS, atoms_name, value_text
-from widgets.naming import named, push_button, text_label
+from widgets.naming import named, text_label, tool_button
 from widgets.session import Session
 
 INVITATION = "Click atoms to measure, or a bond to make it an axis."
@@ -128,10 +128,8 @@ class PickStrip(QWidget):
         box.addLayout(second)
         self.show_picks(None, np.zeros((0, 3)), ())
 
-    def _button(self, text: str, tip: str, key: str = "") -> QPushButton:
-        button = push_button(text, tip, name=tip.split(" (")[0])
-        button.setFlat(True)
-        button.setStyleSheet("QPushButton { padding: 2px 6px; }")
+    def _button(self, text: str, tip: str, key: str = "") -> QToolButton:
+        button = tool_button(text, tip, name=tip.split(" (")[0])
         if key:
             button.setShortcut(key)
         policy = button.sizePolicy()

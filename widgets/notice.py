@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from PySide6.QtCore import Qt
+from PySide6.QtGui import QResizeEvent
 from PySide6.QtWidgets import (
     QFrame,
     QHBoxLayout,
@@ -56,7 +57,7 @@ class Notice(QFrame):
         self.more = QPushButton("Details")
         self.more.setCheckable(True)
         self.more.setFlat(True)
-        self.details = QLabel(details)
+        self.details = QLabel(details, wordWrap="\n" not in details)
         self.details.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
         self.details.hide()
         self.more.setVisible(bool(details))
@@ -72,6 +73,12 @@ class Notice(QFrame):
         box.setContentsMargins(0, 0, 0, 0)
         box.addLayout(line)
         box.addWidget(self.details)
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        """A layout does not ask a label for the height that its wrapped text needs."""
+        super().resizeEvent(event)
+        for label in (self.label, self.details):
+            label.setMinimumHeight(max(0, label.heightForWidth(label.width())))
 
     def again(self) -> None:
         """The same thing happened once more."""

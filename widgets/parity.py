@@ -41,6 +41,7 @@ class _Plot(QWidget):
         for side, text in (("bottom", bottom), ("left", left)):
             self.plot.plotItem.setLabel(side, text, color=ink)
             self.plot.plotItem.getAxis(side).enableAutoSIPrefix(False)
+            self.plot.plotItem.getAxis(side).setStyle(hideOverlappingLabels=2)
 
     def set_dark(self, dark: bool) -> None:
         """Follow the theme."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from PySide6.QtCore import QEvent, QPointF, QSize, Qt, QTimer, Signal
-from PySide6.QtGui import QColor, QIcon, QPainter, QPixmap, QPolygonF
+from PySide6.QtGui import QColor, QIcon, QPainter, QPalette, QPixmap, QPolygonF
 from PySide6.QtWidgets import QHBoxLayout, QSlider, QSpinBox, QToolButton, QWidget
 
 from widgets.naming import named, tool_button
@@ -85,7 +85,8 @@ class Playback(QWidget):
         return button
 
     def _draw_icons(self) -> None:
-        colour = self.palette().color(self.palette().ColorRole.ButtonText)
+        # not the greyed colour of now: Qt greys the icons of disabled buttons by itself
+        colour = self.palette().color(QPalette.ColorGroup.Active, QPalette.ColorRole.ButtonText)
         shapes = {self.previous: "previous", self.next: "next"}
         shapes[self.play] = "pause" if self.playing else "play"
         for button, shape in shapes.items():

@@ -32,6 +32,8 @@ REFRESH_MS = 150
 PATH_FRAMES = 3000  # frames of one replica that are drawn as a path
 CURVE_POINTS = 20_000  # per curve; longer runs are thinned for drawing
 DENSITY_FRAMES = 20_000  # frames that are counted for the density; of more, every n-th
+OTHERS = 16  # replicas whose paths are drawn faintly beside the chosen one
+OTHERS_FRAMES = 500  # of each
 NOTHING = np.zeros(0, dtype=np.int64)
 POTENTIAL, KINETIC, TOTAL = "potential", "kinetic", "total"
 
@@ -195,16 +197,27 @@ class RunPlots(QWidget):
             self.grid.setVisible(False)
             return
         one = f"Path of replica {self.replica + 1}"
+        if data.replicas > 1:
+            one += f" (faint: {min(data.replicas - 1, OTHERS)} more)"
         self.where.setText("All frames of all replicas" if self.density.isChecked() else one)
         view = self.grid if len(axes) == 2 else self.profile
         names = [dihedral_label(data.molecule, a.atoms) + " (°)" for a in axes]
         labels = (names[0], names[1] if len(names) > 1 else "")
         map_, scale = self._background(axes)
         view.show_maps(axes, labels, [map_], scale)
-        path = data.positions[-PATH_FRAMES:, self.replica]
-        angles = np.stack([measure(path, a.atoms) for a in axes], axis=-1)
-        good = np.isfinite(angles).all(1)
-        view.set_path(angles[good] if not self.density.isChecked() else angles[:0])
+        drawn = not self.density.isChecked()
+        path = self._angles(data.positions[-PATH_FRAMES:, self.replica], axes)
+        view.set_path(path if drawn else path[:0])
+        if view is self.grid:
+            rest = [k for k in range(data.replicas) if k != self.replica][: OTHERS * drawn]
+            frames = data.positions[-OTHERS_FRAMES:]
+            self.grid.set_others([self._angles(frames[:, k], axes) for k in rest])
+
+    @staticmethod
+    def _angles(positions: np.ndarray, axes: tuple[Axis, ...]) -> np.ndarray:
+        """Dihedrals (S,A) rad of the frames (S,N,3) Å that have finite coordinates."""
+        angles = np.stack([measure(positions, a.atoms) for a in axes], axis=-1)
+        return angles[np.isfinite(angles).all(1)]
 
     def _background(self, axes: tuple[Axis, ...]) -> tuple[Map, Scale]:
         data, unit = self.data, self.session.unit

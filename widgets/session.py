@@ -46,7 +46,7 @@ class Session(QObject):
     project_changed = Signal()  # another project was opened
     items_changed = Signal(str)  # kind of the items that changed: datasets, fits, surfaces, ...
     catalog_changed = Signal()  # the worker told which force fields there are
-    geometries_changed = Signal(object)  # Geometries now in the molecule view
+    geometries_changed = Signal(object)  # Geometries now in the molecule view, or None
     frame_changed = Signal(int)  # index into the current Geometries
     axes_changed = Signal()  # self.axes was set: (atoms of axis 1, atoms of axis 2 or None)
     unit_changed = Signal(object)  # EnergyUnit of the screen
@@ -86,6 +86,12 @@ class Session(QObject):
         self.frame = frame
         self.geometries_changed.emit(geometries)
         self.frame_changed.emit(frame)
+
+    def show_nothing(self) -> None:
+        """Empty the molecule view."""
+        if self.geometries is not None:
+            self.geometries, self.frame = None, 0
+            self.geometries_changed.emit(None)
 
     def set_frame(self, frame: int) -> None:
         """Select a frame everywhere."""

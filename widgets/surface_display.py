@@ -101,11 +101,13 @@ class SurfaceDisplay(QWidget):
         more, two = len(data.layers) > 1, len(data.axes) == 2
         self.difference.setEnabled(more)
         self.both.setEnabled(more and two)
+        before = self._mode
         if not more or (not two and self.both.isChecked()):
             self.energy.setChecked(True)
         elif two and data.reference >= 0 and not self._by_hand:
             self.both.setChecked(True)
-        self.refresh()
+        if self._mode == before:  # else that has drawn it
+            self.refresh()
         self._overlays(again=True)
         self._follow()
 
@@ -160,7 +162,7 @@ class SurfaceDisplay(QWidget):
         energies = mode == "energy" or not 0 <= base < len(layers)
         if energies:
             values = {i: tools.zeroed(x.energy) / ev for i, x in enumerate(layers)}
-            title = f"Energy above minimum ({unit})"
+            title, short = f"Energy above minimum ({unit})", f"Energy ({unit})"
             auto = shown_range(list(values.values()))
         else:
             values = {
@@ -168,7 +170,7 @@ class SurfaceDisplay(QWidget):
                 for i, x in enumerate(layers)
                 if i != base
             }
-            title = f"Difference to {layers[base].label} ({unit})"
+            title, short = f"Difference to {layers[base].label} ({unit})", f"Difference ({unit})"
             finite = [np.abs(v[np.isfinite(v)]) for v in values.values()]
             joined = np.concatenate(finite) if finite else np.zeros(0)
             auto = nice_limit(float(np.percentile(joined, 98))) if len(joined) else 1.0
@@ -178,7 +180,7 @@ class SurfaceDisplay(QWidget):
             sign = "0 –" if energies else "±"
             self.top.setSpecialValueText(f"{sign} {high:.3g}" if not chosen else "auto")
         low, kind = (0.0, "sequential") if energies else (-high, "diverging")
-        scale = Scale(low, high, kind, line_step(high - low, ev), title)
+        scale = Scale(low, high, kind, line_step(high - low, ev), title, short)
         extra = self._mode == "both" and not energies
         maps = []
         for i, v in values.items():
@@ -207,7 +209,9 @@ class SurfaceDisplay(QWidget):
                 continue
             value = tools.rmse(x.energy, data.layers[base].energy) / ev
             if np.isfinite(value):
-                parts.append(f"{chip(x.label, dark=dark)} {x.label} {value:.{digits}f}")
+                name = x.label.replace(" ", "&nbsp;")
+                mark = chip(x.label, dark=dark)
+                parts.append(f"{mark}&nbsp;{name}&nbsp;{value:.{digits}f}")
         text = ""
         if parts:
             name = data.layers[base].label
@@ -230,7 +234,7 @@ class SurfaceDisplay(QWidget):
         for x in data.layers:
             off = np.abs((x.measured - want + np.pi) % (2 * np.pi) - np.pi)
             worst = max(worst, float(np.nanmax(off)) if np.isfinite(off).any() else 0.0)
-        return f"dihedrals held within {np.rad2deg(worst):.2g}°"
+        return f"dihedrals held within {max(np.rad2deg(worst), 1e-3):.2g}°"
 
     # -- readout and selection ----------------------------------------------------------------
     def _hover(self, at: tuple[float, ...] | None) -> None:
@@ -267,12 +271,24 @@ class SurfaceDisplay(QWidget):
                 value = x.problems.get(str(index), "failed")
             else:
                 value = "…"
-            parts.append(f"{chip(x.label, dark=dark)}&nbsp;{x.label}&nbsp;<b>{value}</b>")
-            off = np.abs((x.measured[index] - angles + np.pi) % (2 * np.pi) - np.pi)
-            if (np.rad2deg(off) > HELD_NOTE).any():
-                there = ", ".join(degrees_text(v) for v in x.measured[index])
-                parts.append(f"(measured {there})")
+            name = x.label.replace(" ", "&nbsp;")
+            parts.append(f"{chip(x.label, dark=dark)}&nbsp;{name}&nbsp;<b>{value}</b>")
+        measured = [self._off(x.measured[index], angles) for x in data.layers if x.known[index]]
+        if measured and measured[0] and len(set(measured)) == 1:
+            text += f" ({measured[0]})"
+        elif any(measured):
+            k = iter(measured)
+            notes = [next(k) if x.known[index] else "" for x in data.layers]
+            parts = [f"{p} ({n})" if n else p for p, n in zip(parts, notes, strict=True)]
         return f"{text} &nbsp; {' &nbsp; '.join(parts)} {unit.label}"
+
+    @staticmethod
+    def _off(measured: np.ndarray, wanted: np.ndarray) -> str:
+        """The angles of a geometry where they are not those asked for, else ""."""
+        off = np.abs((measured - wanted + np.pi) % (2 * np.pi) - np.pi)
+        if not (np.rad2deg(off) > HELD_NOTE).any():
+            return ""
+        return "measured " + ", ".join(degrees_text(v) for v in measured)
 
     def choose(self, which: int, index: int) -> None:
         """Show the geometry of a grid point of one map in the molecule view."""
@@ -296,7 +312,7 @@ class SurfaceDisplay(QWidget):
         # a missing point shows the geometry before it; its energy stays NaN
         last = np.maximum.accumulate(np.where(good, np.arange(len(good)), -1))
         rows = np.where(last < 0, int(np.flatnonzero(good)[0]), last)
-        caption = f"{data.name}: {layer.label}" if data.name else layer.label
+        caption = f"{layer.label}, surface"
         source = data.source or data.job
         frames = Geometries(
             data.molecule, layer.positions[rows], layer.energy.copy(), caption, source

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import time
-
 import numpy as np
 from PySide6.QtCore import QRect, QSize, Qt, QTimer, Signal
 from PySide6.QtWidgets import QLabel, QSizePolicy, QWidget
@@ -21,7 +19,6 @@ __all__ = ["Map", "Scale", "SurfaceGrid"]
 
 SMALLEST = 90  # pixels: the smallest map a person can read
 TALLEST = 320  # pixels: longer colour bars tell no more
-BUDGET = 0.012  # s of the window's thread at one go
 
 
 class SurfaceGrid(QWidget):
@@ -45,9 +42,11 @@ class SurfaceGrid(QWidget):
         self._labels = ("", "")
         self._dark = False
         self._points = self._path = np.zeros((0, 2))
+        self._others: list[np.ndarray] = []
         self._selected = -1
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Expanding)
         self._dirty: set[int] = set()  # maps that wait to be drawn
+        self._moved: set[int] = set()  # and those that wait to be put elsewhere
         self._places: list[tuple[QRect, QRect, bool, bool]] = []
         self._timer = QTimer(self)
         self._timer.setSingleShot(True)
@@ -66,7 +65,7 @@ class SurfaceGrid(QWidget):
         second: Scale | None = None,
         focus: int = -1,
     ) -> None:
-        """Draw maps over two axes, within a few milliseconds at a time.
+        """Draw maps over two axes, one in each turn of the event loop.
 
         Energies share `scale`, differences (they come last) `second`. Where there is no room for
         all differences, only that of the layer `focus` is drawn (-1: the last). Maps whose numbers
@@ -101,24 +100,33 @@ class SurfaceGrid(QWidget):
         self._show_bars()
         if fresh or before != self.layout_ or len(old) != len(maps):
             self._arrange()
-        self._work()
+        if self.views:
+            self._work()
+        elif self._dirty:  # making the first map takes a while
+            self._timer.start()
 
     def flush(self) -> None:
         """Draw everything that is still waiting."""
-        self._work(budget=float("inf"))
+        while self._dirty or self._moved:
+            self._work()
+        self._timer.stop()
 
-    def _work(self, *, budget: float = BUDGET) -> None:
-        """Draw waiting maps until the time is up, then let the window breathe."""
-        until = time.perf_counter() + budget
-        while self._dirty:
-            k = min(self._dirty)
-            self._dirty.discard(k)
+    def _work(self) -> None:
+        """Draw one waiting map; the others in later turns, so that the window can breathe."""
+        waiting = self._dirty | self._moved
+        if not waiting:
+            return
+        k = min(waiting)
+        if k in self._dirty:
             if k == len(self.views):
                 self._add_view()
+            self._dirty.discard(k)
             self._draw(k)
-            if self._dirty and time.perf_counter() > until:
-                self._timer.start()
-                return
+        elif k < len(self.views):
+            self._place(k)
+        self._moved.discard(k)
+        if self._dirty or self._moved:
+            self._timer.start()
 
     def _draw(self, k: int) -> None:
         view, m = self.views[k], self.maps[k]
@@ -126,6 +134,7 @@ class SurfaceGrid(QWidget):
         if view.axes != self.axes:
             view.set_axes(self.axes, ("", ""))
             view.set_points(self._points)
+            view.set_others(self._others)
             view.set_path(self._path)
             view.set_selected(self._selected)
         self._place(k)
@@ -147,6 +156,12 @@ class SurfaceGrid(QWidget):
         self._path = angles
         for view in self._shown():
             view.set_path(angles)
+
+    def set_others(self, paths: list[np.ndarray]) -> None:
+        """Further trajectories, faint, on every map: angles (S,2) rad of each."""
+        self._others = paths
+        for view in self._shown():
+            view.set_others(paths)
 
     def set_selected(self, index: int) -> None:
         """The grid point shown in the molecule view, -1 for none."""
@@ -200,10 +215,15 @@ class SurfaceGrid(QWidget):
         m = self.maps[k]
         failed = f' <span style="color:{inks(dark=self._dark).bad}">✕ {len(m.failed)}</span>'
         delta = "Δ " if m.difference and self.second is not self.scale else ""
-        name = f"{chip(m.label, dark=self._dark)} {delta}{m.label}"
+        label = self.titles[k]
+        room = label.width() - 24 - 30 * bool(len(m.failed))
+        short = label.fontMetrics().elidedText(
+            f"{delta}{m.label}", Qt.TextElideMode.ElideRight, max(room, 40)
+        )
+        name = f"{chip(m.label, dark=self._dark)} {short}"
         text = f"{name}{failed if len(m.failed) else ''}"
         self.titles[k].setText(text)
-        self.titles[k].setToolTip(m.note)
+        label.setToolTip(m.note)
         self.views[k].setToolTip(m.note)
 
     def _show_bars(self) -> None:
@@ -269,8 +289,10 @@ class SurfaceGrid(QWidget):
             view = QRect(x - more, y + TITLE, wide + more, tall + (EDGE_Y if last else 0))
             title = QRect(x + INNER, y, w + surface_view.RIGHT, TITLE)
             self._places.append((title, view, first, last))
-        for k in range(min(len(lay.cells), len(self.views))):
-            self._place(k)
+        self._moved = {k for k in range(len(lay.cells)) if k < len(self.views)}
+        self._moved = {k for k in self._moved if self._placed.get(k) != self._wanted(k)}
+        if self._moved and not self._timer.isActive():
+            self._timer.start()
         left, top = min(x0 + used_x, self.width() - BAR), y0 + TITLE + surface_view.TOP - 14
         row = h + PAD_Y
         two = self.second is not self.scale
@@ -279,6 +301,9 @@ class SurfaceGrid(QWidget):
         self.bar.setGeometry(left, top, BAR, tall)
         self.bar2.setGeometry(left, top + (row if lay.paired else tall + 4), BAR, tall)
 
+    def _wanted(self, k: int) -> tuple:
+        return (*self._places[k], self._labels)
+
     def _place(self, k: int) -> None:
         """Put one map where `_arrange` wants it."""
         if k >= len(self._places):
@@ -286,10 +311,11 @@ class SurfaceGrid(QWidget):
         title, place, first, last = self._places[k]
         view = self.views[k]
         self.titles[k].setGeometry(title)
-        wanted = (place, first, last, self._labels)
-        if self._placed.get(k) == wanted and view.geometry() == place:
+        if self._placed.get(k) == self._wanted(k) and view.geometry() == place:
             return
-        self._placed[k] = wanted
+        self._placed[k] = self._wanted(k)
+        if k < len(self.maps) and k not in self._dirty:
+            self._title(k)
         view.set_outer(left=first, bottom=last)
         view.set_names((self._labels[0] if last else "", self._labels[1] if first else ""))
         view.setGeometry(place)

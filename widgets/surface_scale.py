@@ -13,7 +13,7 @@ from PySide6.QtWidgets import QWidget
 from widgets.palette import inks, table
 from widgets.surface_data import nice_step
 
-BAR = 76  # pixels for the colour bar
+BAR = 80  # pixels for the colour bar
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,6 +41,7 @@ class Scale:
     kind: str
     step: float
     title: str
+    short: str = ""  # the title where there is no room for all of it
 
     def text(self, value: float) -> str:
         """A number of this scale with the digits it deserves."""
@@ -101,6 +102,9 @@ class ColourBar(QWidget):
         painter.rotate(-90)
         half = bar.height() / 2 + 18
         place = QRectF(-half, -14, 2 * half, 14)
-        painter.drawText(place, Qt.AlignmentFlag.AlignCenter, self.scale.title)
+        title = self.scale.title
+        if self.scale.short and painter.fontMetrics().horizontalAdvance(title) > 2 * half:
+            title = self.scale.short
+        painter.drawText(place, Qt.AlignmentFlag.AlignCenter, title)
         painter.restore()
         painter.end()

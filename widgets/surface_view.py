@@ -25,6 +25,8 @@ NAME = 16  # pixels for the name of an axis
 class DegreeAxis(pg.AxisItem):
     """Ticks at 60 degrees, named where there is room; closer ones when zoomed in."""
 
+    first_named = True  # whether the lowest end has room for its number
+
     def tickValues(self, low, high, size):
         """Levels and positions, as pyqtgraph wants them."""
         span = max(high - low, 1e-9)
@@ -38,6 +40,9 @@ class DegreeAxis(pg.AxisItem):
         """Whole degrees with a true minus sign; no text where it would not fit."""
         named = [abs(v / self._named - round(v / self._named)) < 1e-6 for v in values]
         texts = [f"{v:.0f}".replace("-", "−") for v in values]
+        if not self.first_named:
+            low = min(self.range) + 1e-6 * abs(self.range[1] - self.range[0])
+            named = [show and v > low for v, show in zip(values, named, strict=True)]
         return [text if show else "" for text, show in zip(texts, named, strict=True)]
 
 
@@ -118,15 +123,18 @@ class SurfaceView(PlotWidget):
         item.getAxis("bottom").setHeight(BOTTOM + NAME)
         self.image = pg.ImageItem(axisOrder="row-major")
         self.lines_low, self.lines_high = pg.PlotCurveItem(), pg.PlotCurveItem()
-        self.path = pg.PlotCurveItem()
+        self.others, self.path = pg.PlotCurveItem(), pg.PlotCurveItem()
         self.head = pg.ScatterPlotItem(size=9)
         self.points = pg.ScatterPlotItem(size=4)
         self.failed = pg.ScatterPlotItem(size=9, symbol="x")
         self.minima = pg.ScatterPlotItem(size=8, symbol="o")
         self.mark = pg.ScatterPlotItem(size=13, symbol="o")
         self.cross = (pg.InfiniteLine(angle=90), pg.InfiniteLine(angle=0))
-        layers = (self.image, self.lines_low, self.lines_high, self.points, self.path, self.head)
-        for z, part in enumerate((*layers, self.minima, self.failed, self.mark, *self.cross)):
+        below = (self.image, self.lines_low, self.lines_high, self.points)
+        paths = (self.others, self.path, self.head)
+        for z, part in enumerate(
+            (*below, *paths, self.minima, self.failed, self.mark, *self.cross)
+        ):
             part.setZValue(z)
             item.addItem(part, ignoreBounds=True)
         for line in self.cross:
@@ -142,7 +150,7 @@ class SurfaceView(PlotWidget):
         if axes != self.axes:
             self.values = np.zeros(0)
             self.image.clear()
-            for curve in (self.lines_low, self.lines_high, self.path):
+            for curve in (self.lines_low, self.lines_high, self.others, self.path):
                 curve.setData([], [])
             for dots in (self.points, self.head, self.failed, self.minima, self.mark):
                 dots.setData([], [])
@@ -173,6 +181,8 @@ class SurfaceView(PlotWidget):
         )
         levels = np.arange(np.ceil(low / step), np.floor(high / step) + 1) * step
         levels = levels[(levels > low) & (levels <= high)]
+        if kind == "diverging":  # where two agree, the line of zero is only noise
+            levels = levels[np.abs(levels) > 1e-3 * step]
         dim = levels < low + 0.45 * (high - low) if kind == "sequential" else levels > np.inf
         for curve, part in ((self.lines_low, levels[dim]), (self.lines_high, levels[~dim])):
             curve.setData(*contour_path(x, y, self._grid, part), connect="finite")
@@ -194,6 +204,13 @@ class SurfaceView(PlotWidget):
         path = np.rad2deg(tools.broken(angles, self.axes)) if len(angles) else np.zeros((0, 2))
         self.path.setData(path[:, 0], path[:, 1], connect="finite")
         self.head.setData(*path[-1:].T)
+
+    def set_others(self, paths: list[np.ndarray]) -> None:
+        """Faint lines behind the path: angles (S,2) rad of each."""
+        gap = np.full((1, 2), np.nan)
+        pieces = [x for p in paths if len(p) for x in (tools.broken(p, self.axes), gap)]
+        line = np.rad2deg(np.concatenate(pieces)) if pieces else np.zeros((0, 2))
+        self.others.setData(line[:, 0], line[:, 1], connect="finite")
 
     def set_selected(self, index: int) -> None:
         """Ring around a grid point, -1 for none."""
@@ -218,6 +235,7 @@ class SurfaceView(PlotWidget):
         self.lines_low.setPen(pg.mkPen(light, width=1))
         self.lines_high.setPen(pg.mkPen(black, width=1))
         self.path.setPen(pg.mkPen(QColor(255, 46, 136, 190), width=1))
+        self.others.setPen(pg.mkPen(QColor(255, 255, 255, 70), width=1))
         self.head.setBrush("#ff2e88")
         self.head.setPen(pg.mkPen("#ffffff", width=1.5))
         self.points.setBrush(pg.mkBrush(255, 255, 255, 230))
@@ -243,7 +261,7 @@ class SurfaceView(PlotWidget):
         """Dots that do not hide a small map."""
         super().resizeEvent(event)
         if hasattr(self, "points"):
-            self.points.setSize(float(np.clip(min(self.width(), self.height()) / 80, 2.0, 4.5)))
+            self.points.setSize(float(np.clip(min(self.width(), self.height()) / 80, 2.6, 4.5)))
 
     def index_at(self, x: float, y: float) -> int:
         """Grid index nearest to (x, y) degrees, -1 outside."""
@@ -276,6 +294,7 @@ class SurfaceView(PlotWidget):
         axes = (self.plotItem.getAxis("left"), self.plotItem.getAxis("bottom"))
         for axis, outer in zip(axes, (left, bottom), strict=True):
             axis.setStyle(showValues=outer)
+        axes[1].first_named = left  # a neighbour stands where half of that number would be
         axes[0].setWidth(LEFT + NAME if left else INNER)
         axes[1].setHeight(BOTTOM + NAME if bottom else INNER)
 

@@ -75,7 +75,8 @@ def difference(
 def rmse(energy: np.ndarray, reference: np.ndarray, *, below: float = np.inf) -> float:
     """Root-mean-square difference eV after the mean one is taken out: sqrt(<(d - <d>)^2>).
 
-    NaN with fewer than two shared points, which say nothing. below: only points whose reference is less than this above its minimum count (eV).
+    NaN with fewer than two shared points, which say nothing. below: only points whose reference
+    is less than this above its minimum count (eV).
     """
     d = difference(energy, reference, below=below)
     counted = np.isfinite(d) & (zeroed(reference) <= below)

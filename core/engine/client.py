@@ -14,8 +14,8 @@ import traceback
 from collections.abc import Callable
 from typing import Any
 
-from core import analyses, storage
-from core.engine import codec
+from core import analyses
+from core.engine import codec, large
 from core.engine.errors import EngineError
 from core.engine.events import FINAL, Event
 from core.engine.handle import Handle
@@ -303,7 +303,7 @@ class Engine:
             raise EngineError(f"a {event.kind!r} event in the wrong place")
         payload = event.payload
         if event.kind == "done" and "result" not in payload:
-            payload = {"result": _from_disk(payload)}
+            payload = {"result": large.fetch(payload)}
         elif event.kind in ("failed", "cancelled") and type(payload.get("message")) is not str:
             raise EngineError(f"a {event.kind!r} event without its reason")
         final = event.kind in FINAL
@@ -383,16 +383,3 @@ def _agree_on_device(spec: Any, device: str | None) -> tuple[Any, str]:
     if own != "cpu":
         raise EngineError(f"the spec asks for device {own}, the call for {device}: which one?")
     return dataclasses.replace(spec, device=device), device
-
-
-def _from_disk(payload: dict[str, Any]) -> Any:
-    """A result too large for a frame was left in a file, which may be there for this only."""
-    path = str(payload.get("record", ""))
-    try:
-        return storage.load(path)
-    except ValueError as error:
-        raise EngineError(f"a result that cannot be read: {error}") from error
-    finally:
-        if payload.get("passing") and storage.is_leftover(os.path.basename(path)):
-            with contextlib.suppress(OSError):
-                os.unlink(path)

@@ -8,7 +8,7 @@ from itertools import pairwise
 import torch
 
 from core.descriptors.matern_hessian import MaternHessian
-from core.fitting.closed_form import LowerPanels, NotPositiveDefinite
+from core.fitting.cholesky import LowerPanels, NotPositiveDefinite
 from core.fitting.cores import Spread
 
 PANEL = 768  #: columns of a panel, rounded to whole geometries: wide enough for full-speed products

@@ -17,7 +17,7 @@ from core.descriptors.inverse_distances import (
 )
 from core.descriptors.matern_hessian import MaternHessian
 from core.descriptors.pair_distances import repeated_frames
-from core.fitting.closed_form import NotPositiveDefinite
+from core.fitting.cholesky import NotPositiveDefinite
 from core.fitting.cores import Spread, spread_over_cores
 from core.fitting.gradient_domain import bytes_needed, flops, solve
 from core.fitting.symmetry import SymmetryError, find_permutations

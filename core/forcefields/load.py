@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from core import storage
+from core.bonding import connectivity, label
 from core.fieldref import NAMED_CODE, FieldRef
 from core.forcefields import discover
 from core.forcefields.base import ForceField
@@ -79,8 +80,20 @@ def make(ref: FieldRef, molecule: Molecule | None, *, device: str = "cpu") -> Fo
 
 
 def check_atoms(have: Molecule, want: Molecule, *, what: str) -> None:
-    """Raise ForceFieldError unless both have the same elements in the same order."""
+    """Raise ForceFieldError unless both have the same elements in the same order.
+
+    Nor may the heavy atoms be bonded otherwise: C C O is C-C-O for one file and O-C-C for the next.
+    (A bond that is only missing is one that broke, and hydrogens may move over.)
+    """
     if np.array_equal(have.numbers, want.numbers):
+        there, here = _skeleton(have), _skeleton(want)
+        if there - here and here - there:
+            bonds = (min(there - here), min(here - there))
+            first, second = ("-".join(label(have, i) for i in bond) for bond in bonds)
+            raise ForceFieldError(
+                f"{what} has the same elements, but other atoms are bonded: {first} there, "
+                f"{second} here. Reorder the atoms of the geometry"
+            )
         return
     if have.formula != want.formula:
         raise ForceFieldError(f"{what} is for {have.formula}, not for {want.formula}")
@@ -89,6 +102,15 @@ def check_atoms(have: Molecule, want: Molecule, *, what: str) -> None:
         f"{what} has another atom order: atom {bad + 1} is {have.symbols[bad]} there and "
         f"{want.symbols[bad]} here. Reorder the atoms of the geometry"
     )
+
+
+def _skeleton(molecule: Molecule) -> set[tuple[int, int]]:
+    """Bonds between heavy atoms, as pairs i < j."""
+    bonds = molecule.bonds
+    if not len(bonds):
+        bonds = connectivity(molecule.numbers, molecule.positions)
+    heavy = (molecule.numbers[bonds] > 1).all(1)
+    return {(min(a, b), max(a, b)) for a, b in bonds[heavy].tolist()}
 
 
 def save_model(path: str | Path, field: ForceField, *, extra: dict[str, str] | None = None) -> None:

@@ -24,8 +24,8 @@ class Evaluator:
     """field.compute for batches, cut into calls short enough that a cancel is answered in time.
 
     A geometry that the field cannot do gets NaN, and its reason in `reasons` (index within the
-    last call -> text). `count` geometries have been evaluated so far. Made outside of `cores`,
-    it gives large batches their cores back.
+    last call -> text). `count` geometries have been evaluated so far. Made outside of a
+    `cores(1)` and called inside, it gives large batches all cores back.
     """
 
     def __init__(self, field: ForceField, check: Callable[[], None] = lambda: None) -> None:

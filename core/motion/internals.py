@@ -96,7 +96,7 @@ class Internals:
 
     `straight` lists every nearly straight angle once; it gives two coordinates. `third` (c,) is an
     atom off its line (or -1) that orients them. The first `n_held` torsions are the held ones.
-    Coordinates are multiplied by `scale` (Q,) sqrt(eV)/Å or sqrt(eV)/rad (see model.py), so that
+    Coordinates are multiplied by `scale` (Q,) sqrt(eV)/Å or sqrt(eV)/rad (see hessians.py), so that
     the model Hessian is the unit matrix.
     """
 
@@ -172,7 +172,7 @@ def build(
 ) -> Internals:
     """Coordinates for a molecule; `held` (A,4) dihedrals come first among the torsions."""
     from core.geometry import measure
-    from core.motion.model import lindh_scale
+    from core.motion.hessians import lindh_scale
 
     pairs = bonded_pairs(numbers, positions, bonds)
     near: list[list[int]] = [[] for _ in numbers]

@@ -14,9 +14,10 @@ from core.units import ACCELERATION, KB
 class Langevin(Integrator):
     """BAOAB: Leimkuhler and Matthews, Appl. Math. Res. Express 2013, 34 (2013).
 
-    Positions of a harmonic oscillator are sampled exactly at every stable dt. friction 1/fs,
-    temperature K. The noise has no net momentum, so that with a start without it the centre of
-    mass rests and 3N - 3 degrees of freedom carry k T / 2 each.
+    Positions of a harmonic oscillator are sampled exactly at every stable dt; its mean kinetic
+    energy comes out low by the factor 1 - (omega dt / 2)², 1 % for an organic molecule at 0.5 fs.
+    friction 1/fs, temperature K. The noise has no net momentum, so that with a start without it
+    the centre of mass rests and 3N - 3 degrees of freedom carry k T / 2 each.
     """
 
     def __init__(

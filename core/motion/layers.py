@@ -33,6 +33,11 @@ def check_axes(spec: SurfaceSpec, molecule: Molecule) -> None:
         raise ValueError(f"a surface has one or two axes, not {len(spec.axes)}")
     if not spec.fields:
         raise ValueError("choose at least one force field")
+    if spec.relax and not (0 < spec.fmax < np.inf and spec.max_steps >= 1):
+        raise ValueError(
+            f"relaxing to {spec.fmax:g} eV/Å in {spec.max_steps} steps cannot be: both must be "
+            "above 0"
+        )
     points = 1
     for number, axis in enumerate(spec.axes, start=1):
         name = "-".join(

@@ -8,8 +8,8 @@ import torch
 
 from core.motion.constraints import jacobian, restore, small_solve, tangent
 from core.motion.evaluate import Evaluator
+from core.motion.hessians import rigid_motions
 from core.motion.internals import Internals
-from core.motion.model import rigid_motions
 
 FIRST_TRUST, MOST_TRUST, LEAST_TRUST = 0.3, 0.6, 1e-3  # Å, largest move of one atom
 RIDGE = 1e-6  # eV/Å²

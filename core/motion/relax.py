@@ -53,10 +53,11 @@ def relax(
     """Minimise every geometry of start (P,N,3) Å with the held dihedrals at target (P,A) rad.
 
     coords: from `internals.build`, its first torsions are the held ones. hessian (Q,Q): start in
-    scaled internals (`model.to_internals`), else the model's unit matrix. fmax eV/Å: largest free
-    force on an atom at the end. lengths (bonds,) Å: a bond beyond BROKEN x that ends a geometry.
-    on_done(result so far, indices) is called as geometries converge or fail. After `stopping`
-    turns true what has not converged is marked so. Held dihedrals must start near their target.
+    scaled internals (`hessians.to_internals`), else the model's unit matrix. fmax eV/Å: largest
+    free force on an atom at the end. lengths (bonds,) Å: a bond beyond BROKEN x that ends a
+    geometry. on_done(result so far, indices) is called as geometries converge or fail. After
+    `stopping` turns true what has not converged is marked so. Held dihedrals must start near their
+    target.
     """
     held = coords.torsions[: coords.n_held]
     size = len(start)

@@ -16,8 +16,8 @@ from core.geometry import rotate_dihedral
 from core.molecule import Molecule
 from core.motion.constraints import wrap
 from core.motion.evaluate import Evaluator
+from core.motion.hessians import own_hessian, to_internals
 from core.motion.internals import Internals, build
-from core.motion.model import own_hessian, to_internals
 from core.motion.relax import Relaxed, relax
 
 MEMORY = 6e8  # bytes for the Hessians of all points that are relaxed at once

@@ -48,6 +48,11 @@ def check(spec: DynamicsSpec) -> int:
         raise ValueError(f"a friction of {spec.friction:g} 1/fs does not fit dt = {spec.dt:g} fs")
     if not 1 <= spec.replicas <= MOST_REPLICAS:
         raise ValueError(f"{spec.replicas} replicas; between 1 and {MOST_REPLICAS} are possible")
+    for name, least in (("max_stretch", 1.0), ("max_energy", 0.0)):
+        if not getattr(spec, name) > least:  # a NaN is no bound either
+            raise ValueError(f"{name} must be above {least:g}, not {getattr(spec, name):g}")
+    if not spec.max_temperature >= 0:
+        raise ValueError(f"max_temperature cannot be {spec.max_temperature:g} K (0 = 10 x target)")
     if spec.stride < 1:
         raise ValueError(f"a frame is kept every {spec.stride} steps: use at least 1")
     steps = max(1, round(spec.time / spec.dt / spec.stride)) * spec.stride

@@ -17,7 +17,7 @@ import numpy as np
 from core.molecule import MAX_ATOMS, MAX_ELEMENT
 from core.readers.errors import ReaderError, shown
 from core.readers.limits import read_text
-from core.readers.raw import Collector, Frame, Options, Raw, Stated
+from core.readers.raw import Collector, Frame, Options, Raw, Stated, check_finite
 
 KEY = "ase"
 LABEL = "other formats (ASE)"
@@ -175,12 +175,8 @@ def _frame(path: Path, atoms, index: int) -> Frame:
         forces = np.asarray(forces, dtype=np.float64)
         if forces.shape != positions.shape:
             raise ReaderError(path, f"forces of shape {forces.shape}", frame=index)
-    for what, values in (("coordinate", positions), ("force", forces)):
-        if values is not None and not np.isfinite(values).all():
-            bad = int(np.flatnonzero(~np.isfinite(values).all(1))[0])
-            raise ReaderError(
-                path, f"atom {bad + 1} has a {what} that is not a number", frame=index
-            )
+    check_finite(path, "coordinate", positions, index)
+    check_finite(path, "force", forces, index)
     if energy is not None and not np.isfinite(energy):
         raise ReaderError(path, "the energy is not a number", frame=index)
     return Frame(numbers, positions, None if energy is None else float(energy), forces)

@@ -21,7 +21,6 @@ class Columns:
 
     width: int
     species: int
-    is_number: bool
     position: int
     forces: int | None
     gradient: bool
@@ -72,7 +71,6 @@ def layout(properties: str, info: dict[str, str], options: Options) -> Columns:
     return Columns(
         width=start,
         species=column[1],
-        is_number=species is None,
         position=position[1],
         forces=names[force][1] if force else None,
         gradient=gradient,

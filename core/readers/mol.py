@@ -11,7 +11,7 @@ import numpy as np
 from core.molecule import MAX_ATOMS
 from core.readers.errors import ReaderError, shown
 from core.readers.limits import read_text
-from core.readers.raw import Collector, Frame, Options, Raw, Stated
+from core.readers.raw import Collector, Frame, Options, Raw, Stated, check_finite
 
 if TYPE_CHECKING:
     from rdkit.Chem import Mol
@@ -140,11 +140,7 @@ def frame(
     positions = (
         np.zeros((1, 3)) if mol.GetNumConformers() == 0 else mol.GetConformer().GetPositions()
     )
-    if not np.isfinite(positions).all():
-        bad = int(np.flatnonzero(~np.isfinite(positions).all(1))[0])
-        raise ReaderError(
-            path, f"atom {bad + 1} has a coordinate that is not a number", frame=index
-        )
+    check_finite(path, "coordinate", positions, index)
     bonds, orders = _bonds(mol)
     radicals = sum(a.GetNumRadicalElectrons() for a in mol.GetAtoms())
     return Frame(

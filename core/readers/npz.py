@@ -23,7 +23,7 @@ CONVENTION = Stated("kcal/mol", "Å", why="MD17-style npz is kcal/mol and Å by 
 
 def sniff(path: Path, head: bytes) -> bool:
     """Is it a zip file that is not one of our own records?"""
-    return head.startswith(b"PK\x03\x04") or head.startswith(b"PK\x05\x06")
+    return head.startswith((b"PK\x03\x04", b"PK\x05\x06"))
 
 
 def read(path: Path, options: Options) -> Raw:
@@ -98,13 +98,15 @@ def _read(path: Path, npz: Npz, options: Options) -> Raw:
         where="the file",
     )
     level = next((t for k in ("theory", "level") if k in npz.keys and (t := npz.text(k))), "")
-    charge = _charge(npz)
+    problems: list[str] = []
+    charge = _charge(npz, problems)
     blocks = _blocks(path, numbers, positions, energies, forces, level=level, charge=charge)
     return Raw(
         format="sGDML npz" if "type" in npz.keys else LABEL,
         blocks=blocks,
         stated=said_units or CONVENTION,
         notes=tuple(notes),
+        problems=tuple(problems),
     )
 
 
@@ -166,14 +168,16 @@ def _finite(path: Path, numbers, positions, energies, forces) -> None:
         raise ReaderError(path, "the energy is not a number", frame=frame + 1)
 
 
-def _charge(npz: Npz) -> int:
+def _charge(npz: Npz, problems: list[str]) -> int:
+    """The molecule's charge, one number or one for every frame; 0 where the file has none."""
     for key in ("charge", "total_charge"):
         if key in npz.keys:
             value = npz.array(key)
-            if value.size == 1 and value.dtype.kind in "fiu":
-                charge = float(value.reshape(-1)[0])
-                if charge == round(charge) and abs(charge) < 100:
-                    return int(charge)
+            if value.dtype.kind in "fiu" and value.size:
+                first = float(value.flat[0])
+                if (value == first).all() and abs(first) < 100 and first == round(first):
+                    return int(first)
+            problems.append(f"entry {key!r} is not one whole number: the charge is taken as 0")
     return 0
 
 

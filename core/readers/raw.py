@@ -97,6 +97,13 @@ class Frame:
     notes: tuple[str, ...] = ()
 
 
+def check_finite(path: Any, what: str, values: np.ndarray | None, index: int) -> None:
+    """Raises ReaderError naming the atom where values (N,3) of frame `index` are not finite."""
+    if values is not None and not np.isfinite(values).all():
+        bad = int(np.flatnonzero(~np.isfinite(values).all(1))[0])
+        raise ReaderError(path, f"atom {bad + 1} has a {what} that is not a number", frame=index)
+
+
 class Collector:
     """Groups frames by atoms, charge and name, in the order of first appearance."""
 

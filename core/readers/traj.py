@@ -17,7 +17,7 @@ import numpy as np
 from core.molecule import MAX_ATOMS, MAX_ELEMENT
 from core.readers.errors import ReaderError
 from core.readers.limits import MAX_FRAMES, open_file
-from core.readers.raw import Collector, Frame, Options, Raw, Stated
+from core.readers.raw import Collector, Frame, Options, Raw, Stated, check_finite
 
 KEY = "traj"
 LABEL = "ASE trajectory"
@@ -143,12 +143,8 @@ def _frame(path: Path, file: BinaryIO, item: dict, header: dict, size: int, inde
         raise ReaderError(path, "the energy is not a number", frame=index)
     if forces is not None and forces.shape != (n, 3):
         raise ReaderError(path, f"has forces of shape {forces.shape}", frame=index)
-    for what, values in (("coordinate", positions), ("force", forces)):
-        if values is not None and not np.isfinite(values).all():
-            bad = int(np.flatnonzero(~np.isfinite(values).all(1))[0])
-            raise ReaderError(
-                path, f"atom {bad + 1} has a {what} that is not a number", frame=index
-            )
+    check_finite(path, "coordinate", positions, index)
+    check_finite(path, "force", forces, index)
     return Frame(
         numbers=numbers.astype(np.int64),
         positions=positions.astype(np.float64),

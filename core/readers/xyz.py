@@ -170,7 +170,7 @@ class _Reader:
             forces = -forces if columns.gradient else forces
         species = b" ".join(row[columns.species] for row in rows).split()
         frame = Frame(
-            numbers=np.array([self._element(s, columns, index, line, k) for k, s in
+            numbers=np.array([self._element(s, index, line, k) for k, s in
                               enumerate(species)], dtype=np.int64),
             positions=positions,
             forces=forces,
@@ -222,7 +222,7 @@ class _Reader:
         except ValueError:
             return float("nan")
 
-    def _element(self, token: bytes, columns: Columns, index: int, line: int, k: int) -> int:
+    def _element(self, token: bytes, index: int, line: int, k: int) -> int:
         number_of = self._elements.get(token)
         if number_of is None:
             number_of = _element(token)
@@ -258,9 +258,9 @@ class _Reader:
             elif low in keys.LEVEL_KEYS:
                 frame.level = frame.level or text
             elif low in ("charge", "total_charge"):
-                frame.charge = _whole(text, 0)
+                frame.charge = self._whole(key, text) or 0
             elif low in ("multiplicity", "spin_multiplicity"):
-                frame.multiplicity = _whole(text, 1)
+                frame.multiplicity = self._whole(key, text)
             elif low == "pbc" and any(t in "tT1" for t in text.split() if t):
                 self.notes["the box is periodic; PEScape takes the atoms as a free molecule"] = None
             elif low not in NOT_TAGS and low != "properties":
@@ -282,6 +282,14 @@ class _Reader:
         elif not values and key == "dihedrals":
             frame.notes += (f"{key}={shown(text)}",)
 
+    def _whole(self, key: str, text: str) -> int | None:
+        """The entry as a whole number below 100, else None and a problem for the report."""
+        value = number(text)
+        if value is not None and value == int(value) and abs(value) < 100:
+            return int(value)
+        self.problems[f"{key} is {shown(text)!r}, no whole number: it is not read"] = None
+        return None
+
     def _isolated_atom(self, frame: Frame) -> None:
         from core.elements import SYMBOLS
 
@@ -300,11 +308,6 @@ def _element(token: bytes) -> int:
     if match[2]:
         return int(match[2])
     return NUMBER_OF.get(match[1].decode("ascii").capitalize(), 0)
-
-
-def _whole(text: str, default: int) -> int:
-    value = number(text)
-    return int(value) if value is not None and value == int(value) and abs(value) < 100 else default
 
 
 def _certificate(info: dict[str, str]) -> Stated | None:

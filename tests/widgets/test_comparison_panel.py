@@ -89,7 +89,7 @@ def test_evaluate_measures_the_ticked_ones_on_frames_nobody_was_trained_on(qtbot
     labels = [panel.fields.item(k).text() for k in range(panel.fields.count())]
     assert labels == ["small", "large", "MMFF94", "UFF"]
     panel.fields.item(3).setCheckState(Qt.CheckState.Unchecked)
-    assert panel.go.text() == "Evaluate 3"
+    assert panel.go.text() == "Evaluate 3 on ethanol"
     qtbot.mouseClick(panel.go, LEFT)
     qtbot.waitUntil(lambda: len(lab.jobs(ErrorsSpec)) == 3, timeout=5000)
     specs = [lab.specs[j] for j in lab.jobs(ErrorsSpec)]

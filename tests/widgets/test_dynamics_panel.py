@@ -149,6 +149,7 @@ def test_several_replicas_show_mean_and_band_and_one_can_be_chosen(panel, lab, q
     assert panel.replica.isVisible()
     assert panel.replica.maximum() == 4
     panel.replica.setValue(3)
+    panel.plots.grid.flush()
     x, _ = panel.plots.grid.views[0].path.getData()
     first = np.rad2deg(measure(rows[0]["positions"][2], HYDROXYL))
     assert (x[0] - first) % 360 == pytest.approx(0, abs=1e-3)

@@ -99,7 +99,7 @@ class ComparisonPanel(QWidget):
         session.item_selected.connect(self._select)
         session.job_event.connect(self._job_event)
         self.table.row_selected.connect(self._row_selected)
-        self.data.currentIndexChanged.connect(lambda _i: self.refresh())
+        self.data.currentIndexChanged.connect(lambda _i: self._data_chosen())
         self._project_changed()
 
     # -- building -----------------------------------------------------------------------------
@@ -152,6 +152,10 @@ class ComparisonPanel(QWidget):
         self._fill_chooser()
         self._show()
 
+    def _data_chosen(self) -> None:
+        self._count()
+        self.refresh()
+
     def _items(self, kind: str) -> list[Any]:
         project = self.session.project
         return [] if project is None else [i for i in project.items(kind) if i.record.exists()]
@@ -165,6 +169,7 @@ class ComparisonPanel(QWidget):
             self.data.addItem(item.name, item.id)
         self.data.setCurrentIndex(max(0, self.data.findData(kept)))
         self.data.blockSignals(False)
+        self._count()
 
     def _fill_chooser(self) -> None:
         kept = {r.text(): r.checkState() for r in self._rows()}
@@ -193,7 +198,9 @@ class ComparisonPanel(QWidget):
 
     def _count(self) -> None:
         n = len(self.ticked())
-        self.go.setText(f"Evaluate {n}" if n else "Evaluate")
+        chosen = self.data.currentData() or self._largest()
+        names = [i.name for i in self._items("datasets") if i.id == chosen]
+        self.go.setText(f"Evaluate {n} on {names[0]}" if n and names else "Evaluate")
         self.go.setEnabled(n > 0 and bool(self._items("datasets")))
 
     def refresh(self) -> None:

@@ -128,6 +128,9 @@ class JobRow(QWidget):
             self.state = event.kind if event.kind != "started" else "running"
             self._say(WORDS[event.kind])
         self.stop.setEnabled(self.state == "running")
+        why = payload.get("message", "")
+        if event.kind == "cancelled" and why and why != "cancelled":
+            self._say(f"cancelled: {why}")
         if event.kind in ("done", "failed", "cancelled"):
             self.cancel.hide()
             self.stop.hide()

@@ -41,6 +41,16 @@ class MoleculePanel(QWidget):
         "(2 distance, 3 angle, 4 dihedral); click a bond to make its dihedral an axis. "
         "Arrows step through frames, space plays, Ctrl+arrows turn, R resets, L labels, Esc clears."
     )
+    KEYS = (
+        ("frame before or after", "Left, Right"),
+        ("play or pause", "Space"),
+        ("turn", "Ctrl+arrows"),
+        ("nearer or further", "+, −"),
+        ("reset view", "R"),
+        ("labels", "L"),
+        ("keep the measurement", "M"),
+        ("forget the picked atoms", "Esc"),
+    )
 
     def __init__(self, session: Session, parent: QWidget | None = None) -> None:
         super().__init__(parent)

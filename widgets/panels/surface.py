@@ -46,7 +46,8 @@ class SurfacePanel(QWidget):
         "Choose one or two dihedrals (or pick four atoms in the molecule view), tick force fields "
         "and press Compute. Every map has its own minimum as zero and all share one scale; what "
         "lies above it is hatched. Point at a map to read all of them, click to see the geometry, "
-        "use the arrow keys to walk. “Difference” shows each force field minus the one chosen. "
+        "use the arrow keys to walk. “Difference” shows each force field minus the one chosen, "
+        "“Both” the energies too; where there is room for one difference only, click a map. "
         "Right click: copy and export. Double click: whole period."
     )
 
@@ -239,12 +240,22 @@ class SurfacePanel(QWidget):
         if self.form.molecule.count() == 0:
             hint = "Drop a file with geometries on the window; its surface is drawn here."
             self.states.empty("No molecule yet", hint)
+        elif self._on_its_way():
+            self.states.loading("The first surface is on its way", "It is drawn here by itself.")
         else:
             hint = "Tick force fields on the left, choose one or two dihedrals and press Compute."
             self.states.empty("No surface yet", hint, button="Compute", on_click=self.start)
 
-    def show_item(self, item: Any) -> None:
-        """Read a finished surface of the project and show it."""
+    def _on_its_way(self) -> bool:
+        """Whether the example project is being made: its jobs end in a surface."""
+        project = self.session.project
+        if project is None or project.settings.get("example") != "making":
+            return False
+        items = (*project.items("datasets"), *project.items("surfaces"))
+        return any(not item.record.exists() for item in items)
+
+    def show_item(self, item: Any, *, follow: bool = False) -> None:
+        """Read a finished surface of the project and show it; follow: choose its axes too."""
         self._loading = item.id
 
         def done(record: Any) -> None:
@@ -252,6 +263,8 @@ class SurfacePanel(QWidget):
                 self._loading = ""
                 self._say("")
                 self._show(SurfaceData.from_surface(record, source=item.id))
+                if follow:
+                    self._take_axes(record)
 
         def failed(text: str) -> None:
             if self._loading == item.id:
@@ -259,6 +272,17 @@ class SurfacePanel(QWidget):
                 self._say(text, "error")
 
         load_item(self, self.session.project, item, done=done, failed=failed)
+
+    def _take_axes(self, surface: Surface) -> None:
+        """Choose the dihedrals of a surface that the person selected, where they fit."""
+        start = self.form.start
+        if start is None or not np.array_equal(start.molecule.numbers, surface.molecule.numbers):
+            return
+        atoms = [tuple(a.atoms) for a in surface.axes]
+        axes = (atoms[0], atoms[1] if len(atoms) > 1 else None)
+        if axes != self.session.axes:
+            self.session.axes = axes
+            self.session.axes_changed.emit()
 
     def _show_newest(self, *, or_empty: bool) -> None:
         """The newest surface over the chosen axes, else the newest one."""
@@ -307,9 +331,7 @@ class SurfacePanel(QWidget):
         data, wanted = self.display.data, self._wanted_axes()
         old = data is not None and wanted and tuple(tuple(a.atoms) for a in data.axes) != wanted
         if old and not self.job:
-            self._say(
-                "Shown: a surface over other dihedrals. Compute draws the chosen ones.", "stale"
-            )
+            self._say(STALE, "stale")
         elif self.notice.property("level") == "stale":
             self._say("")
 
@@ -364,7 +386,7 @@ class SurfacePanel(QWidget):
         if item is None or not item.record.exists():
             return
         if item.kind == "surfaces":
-            self.show_item(item)
+            self.show_item(item, follow=True)
         elif item.kind == "fits":
             self.points.choose(item.id)
 

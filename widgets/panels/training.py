@@ -123,6 +123,7 @@ class TrainingPanel(QWidget):
         s = self.session
         s.project_changed.connect(self._project_changed)
         s.items_changed.connect(self._items_changed)
+        s.catalog_changed.connect(lambda: self.fits.fill(self.shown))
         s.unit_changed.connect(self._unit_changed)
         s.theme_changed.connect(self._theme_changed)
         s.item_selected.connect(self._selected_elsewhere)

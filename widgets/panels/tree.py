@@ -145,6 +145,7 @@ class TreePanel(QWidget):
             elif not item.finished:
                 row.setText(1, self.running.get(item.id, "not finished"))
                 row.setForeground(1, self.palette().placeholderText())
+            row.setFirstColumnSpanned(not row.text(1))  # a narrow tree: room for the name
         if kind == "fits":
             for info in self.session.catalog:
                 row = QTreeWidgetItem(group, [info.label])
@@ -152,6 +153,7 @@ class TreePanel(QWidget):
                 use = "can be trained" if info.trainable else "ready to use"
                 row.setToolTip(0, f"{info.label}: {use}\n{info.about}".strip())
                 row.setFlags(Qt.ItemFlag.ItemIsEnabled)
+                row.setFirstColumnSpanned(True)
         hint = next(h for k, _t, h in GROUPS if k == kind)
         if not group.childCount() and hint:
             row = QTreeWidgetItem(group, [hint])
@@ -191,6 +193,7 @@ class TreePanel(QWidget):
         if row is not None and text and row.text(1) != text:
             self._quiet = True
             row.setText(1, text)
+            row.setFirstColumnSpanned(False)
             self._quiet = False
 
     def changeEvent(self, event: QEvent) -> None:

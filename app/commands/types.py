@@ -1,0 +1,58 @@
+"""Print the force-field type of every atom, in file order."""
+
+from __future__ import annotations
+
+import argparse
+from typing import Any
+
+from app.console import Console, UserError
+
+NAME = "types"
+HELP = "atom types of a molecule"
+ORDER = 60
+FIELDS = ("gaff", "gaff2")
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("molecule", help="a file with one molecule (SDF, MOL, mol2, XYZ …) or SMILES")
+    parser.add_argument("--field", default="gaff", help="gaff (GAFF 1.81, default) or gaff2")
+    parser.add_argument("--charge", type=int, help="charge of the molecule, where the file has none")
+
+
+def run(options: argparse.Namespace, console: Console) -> dict[str, Any]:
+    """Assign types and print them."""
+    from core.mm.typing import TypingError, atom_types
+
+    if options.field not in FIELDS:
+        raise UserError(f"there are atom types for {' and '.join(FIELDS)}, not for {options.field}")
+    molecule = read(options, console)
+    try:
+        found = atom_types(molecule, flavour=options.field)
+    except TypingError as error:
+        raise UserError(str(error), status=1) from None
+    rows = [[str(i), s, t] for i, (s, t) in enumerate(zip(molecule.symbols, found, strict=True), 1)]
+    console.table(["atom", "element", "type"], rows)
+    return {"field": options.field, "symbols": list(molecule.symbols), "types": list(found)}
+
+
+def read(options: argparse.Namespace, console: Console) -> Any:
+    """The molecule of the options, with bonds; --charge replaces the charge of the file."""
+    import dataclasses
+
+    molecule = _from_file(options.molecule, console)
+    if options.charge is not None and options.charge != molecule.charge:
+        bare = dataclasses.replace(molecule, orders=molecule.orders * 0)
+        molecule = dataclasses.replace(bare, charge=options.charge)
+    return molecule
+
+
+def _from_file(source: str, console: Console) -> Any:
+    if not source.lower().endswith(".mol2"):
+        return console.molecule(source)
+    from core.mm.mol2 import read_mol2
+    from core.readers.errors import ReaderError
+
+    try:
+        return read_mol2(source)[0]
+    except ReaderError as error:
+        raise UserError(str(error)) from None
