@@ -18,3 +18,6 @@ PUBLISHED_FORCE_MAE = 0.03  # relative, force MAE against the sgdml package's ow
 EXAMPLE_AGAINST_RMD17 = 1.3  # force MAE there over that on own test frames; same level of theory
 METHYL_SYMMETRY_DEGREE = 2.5  # measured psi of a symmetry copy; other hydrogens relax a little
 DEFINITION = 1e-7  # eV and eV/Å, sGDML against double autograd of its kernel and a plain solve
+MM_TERM = 1e-4  # kcal/mol, one term of GAFF against the numpy evaluation of the same prmtop
+MM_FORCE = 1e-4  # kcal/mol/Å against OpenMM, with OpenMM's Coulomb constant
+MM_SCAN = 3e-4  # kcal/mol: the reference scan held its dihedral by a finite restraint (1e-4 off)

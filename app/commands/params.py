@@ -15,14 +15,15 @@ from app.console import Console, UserError
 NAME = "params"
 HELP = "force-field parameters of a molecule"
 ORDER = 61
-METHODS = ("gasteiger", "nagl", "antechamber")
+METHODS = ("gasteiger", "nagl", "antechamber", "file")
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
+    """Options of `params`."""
     parser.add_argument("molecule", help="a file with one molecule (SDF, MOL, mol2, XYZ …) or SMILES")
     parser.add_argument("--field", default="gaff", help="gaff (GAFF 1.81, default) or gaff2")
     parser.add_argument("--charge", type=int, help="charge of the molecule, where the file has none")
-    parser.add_argument("--charges", default="gasteiger", help=", ".join(METHODS))
+    parser.add_argument("--charges", default="gasteiger", help="gasteiger (default), nagl, antechamber, or file: those of a mol2 file")
     parser.add_argument("--frcmod", help="an frcmod file whose entries win over the table's")
     parser.add_argument("--out", type=Path, metavar="FILE", help="FILE.json or FILE.frcmod")
 
@@ -40,12 +41,15 @@ def run(options: argparse.Namespace, console: Console) -> dict[str, Any]:
         raise UserError(f"there are parameters for {' and '.join(FIELDS)}, not for {options.field}")
     if options.out and options.out.suffix not in (".json", ".frcmod"):
         raise UserError(f"{options.out}: the file must end in .json or .frcmod")
+    if options.charges not in METHODS:
+        raise UserError(f"--charges is one of {', '.join(METHODS)}, not {options.charges}")
     molecule = read(options, console)
     base = table(options.field)
     try:
         extra = read_frcmod(options.frcmod) if options.frcmod else None
         types = atom_types(molecule, flavour=options.field)
-        values = charges(molecule, options.charges)
+        given = _own_charges(options.molecule) if options.charges == "file" else None
+        values = charges(molecule, "given" if given is not None else options.charges, given=given)
         topology = assign(molecule, types, values, base, extra=extra)
         masses = base.masses | (extra.masses if extra else {})
         text = frcmod(topology, masses, title=f"{molecule.name or molecule.formula}: {base.name}")
@@ -73,6 +77,15 @@ def run(options: argparse.Namespace, console: Console) -> dict[str, Any]:
 
         write_text(options.out, json.dumps(plain(figures), indent=1) + "\n")
     return figures
+
+
+def _own_charges(source: str) -> np.ndarray:
+    from core.mm.mol2 import read_mol2
+
+    found = read_mol2(source)[2] if source.lower().endswith(".mol2") else None
+    if found is None:
+        raise UserError(f"{source} has no charges; choose one of: {', '.join(METHODS[:3])}")
+    return found
 
 
 def _figures(molecule: Any, topology: Any, method: str) -> dict[str, Any]:

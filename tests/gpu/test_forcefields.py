@@ -8,12 +8,15 @@ import torch
 
 from core.dataset import Split
 from core.engine.context import Context
+from core.fieldref import FieldRef
 from core.forcefields import discover
-from core.forcefields.load import hyper_from, load_model, save_model
-from tests.molecules import ethanol_frames, labelled
+from core.forcefields.load import hyper_from, load_model, make, save_model
+from tests.molecules import ETHANOL, ethanol_frames, labelled
 from tests.tolerances import GPU_EQUALS_CPU
 
-KEYS = sorted(k for k, cls in discover().items() if cls.INFO.gpu)
+GPU = {k: cls for k, cls in discover().items() if cls.INFO.gpu}
+KEYS = sorted(k for k, cls in GPU.items() if cls.INFO.trainable)
+UNTRAINED = sorted(set(GPU) - set(KEYS))
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device here")
 
 
@@ -29,6 +32,15 @@ def test_gpu_equals_cpu(key, tmp_path):
     here, there = field.predict(r), other.predict(r)
     assert np.abs(here.energy - there.energy).max() < GPU_EQUALS_CPU
     assert np.abs(here.forces - there.forces).max() < GPU_EQUALS_CPU
+
+
+@pytest.mark.parametrize("key", UNTRAINED)
+def test_gpu_equals_cpu_untrained(key):
+    here, there = (make(FieldRef(key), ETHANOL, device=d) for d in ("cpu", "cuda:0"))
+    r = ethanol_frames(64, seed=9)
+    one, two = here.predict(r), there.predict(r)
+    assert np.abs(one.energy - two.energy).max() < GPU_EQUALS_CPU
+    assert np.abs(one.forces - two.forces).max() < GPU_EQUALS_CPU
 
 
 @pytest.mark.parametrize("key", KEYS)

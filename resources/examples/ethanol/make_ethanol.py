@@ -1,6 +1,6 @@
 """Make the ethanol example from nothing: sample, label, scan, pack.
 
-    python make_ethanol.py --work DIR [--out DIR] [--frames 1000] [--hot 300] [--processes 2]
+    python make_ethanol.py --work DIR [--out DIR] [--frames 1000] [--hot 500] [--processes 2]
 
 1. sample   500 K Langevin dynamics on GFN2-xTB (tblite, through ASE), twelve replicas
             started from the anti and both gauche conformers; four more at 700 K. The hot frames
@@ -74,7 +74,7 @@ DYNAMICS = {
     "sample_every_fs": 100,
 }
 #: name -> temperature (K), replicas, frames sampled by each
-SETS = {"frames": (500, 12, 100), "hot": (700, 4, 75)}
+SETS = {"frames": (500, 12, 100), "hot": (700, 4, 125)}
 
 
 def ethanol(phi: float, psi: float) -> Atoms:
@@ -286,7 +286,7 @@ def main() -> None:
     parser.add_argument("--work", type=Path, required=True, help="where unfinished work is kept")
     parser.add_argument("--out", type=Path, default=Path(__file__).parent)
     parser.add_argument("--frames", type=int, default=1000, help="at 500 K, 1200 at most")
-    parser.add_argument("--hot", type=int, default=300, help="at 700 K, 300 at most")
+    parser.add_argument("--hot", type=int, default=500, help="at 700 K, 500 at most")
     parser.add_argument("--processes", type=int, default=os.cpu_count())
     options = parser.parse_args()
     options.work.mkdir(parents=True, exist_ok=True)

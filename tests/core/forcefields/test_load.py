@@ -120,3 +120,17 @@ def test_files_that_are_no_models(tmp_path):
     storage.save(tmp_path / "molecule.npz", ETHANOL)
     with pytest.raises(ForceFieldError, match=r"molecule\.npz is not a readable model"):
         load_model(tmp_path / "molecule.npz")
+
+
+def test_atoms_in_an_order_that_only_looks_the_same_are_refused(tmp_path):
+    """The oxygen of rMD17's ethanol sits on the first carbon, that of the SMILES CCO on the second:
+    the elements agree, and the answer would be wrong by tens of eV."""
+    swap = [1, 0, 2, 3, 4, 5, 6, 7, 8]
+    other = Molecule("other", ETHANOL.numbers, ETHANOL.positions[swap])
+    stretched = ETHANOL.positions + np.array([0.0, 0.0, 3.0]) * (np.arange(9) > 7)[:, None]
+    path = tmp_path / "model.npz"
+    save_model(path, make(FieldRef("mmff94"), ETHANOL))
+    ref = FieldRef("mmff94", model=str(path))
+    with pytest.raises(ForceFieldError, match=r"other atoms are bonded: C2-O3 there, C1-O3 here"):
+        make(ref, other)
+    assert make(ref, Molecule("broken", ETHANOL.numbers, stretched)).molecule.formula == "C2H6O"
