@@ -148,7 +148,9 @@ class Console:
         if known[key].trainable:
             raise UserError(f"{known[key].label} must be trained first: pescape fit")
         if known[key].family != "reference":
-            return FieldRef(key=key, hyper=hyper, label=known[key].label)
+            said = ", ".join(str(v) for v in hyper.values())
+            label = f"{known[key].label} ({said})" if said else known[key].label
+            return FieldRef(key=key, hyper=hyper, label=label)
         source = hyper.pop("data", None)
         if source is None:
             raise UserError(f"say which data: {key},data=FILE")

@@ -182,8 +182,9 @@ def _dynamics(
 def _report(out: Path, fit: Fit, errors: dict, surface: Surface, trajectory: Any, seconds: float):
     page = report.Report(out, "PEScape: ethanol, end to end")
     note = json.loads((EXAMPLE / "certificate.json").read_text(encoding="utf-8"))
+    frames = " and ".join(f"{n} at {kelvin}" for kelvin, n in note["sampling"]["frames"].items())
     page.text(
-        f"Data: {note['sampling']['frames']} frames of 500 K Langevin dynamics on GFN2-xTB, "
+        f"Data: frames of Langevin dynamics on GFN2-xTB, {frames}, "
         f"labelled at {note['level']} ({note['programs']['pyscf']} pyscf, {note['date']}). "
         f"sGDML was trained on {len(fit.split.train)} of them in {fit.fit_seconds:.1f} s; errors "
         f"are on {fit.errors.n_forces} frames it never saw. All of this took {seconds:.0f} s."

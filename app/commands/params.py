@@ -20,10 +20,18 @@ METHODS = ("gasteiger", "nagl", "antechamber", "file")
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Options of `params`."""
-    parser.add_argument("molecule", help="a file with one molecule (SDF, MOL, mol2, XYZ …) or SMILES")
+    parser.add_argument(
+        "molecule", help="a file with one molecule (SDF, MOL, mol2, XYZ …) or SMILES"
+    )
     parser.add_argument("--field", default="gaff", help="gaff (GAFF 1.81, default) or gaff2")
-    parser.add_argument("--charge", type=int, help="charge of the molecule, where the file has none")
-    parser.add_argument("--charges", default="gasteiger", help="gasteiger (default), nagl, antechamber, or file: those of a mol2 file")
+    parser.add_argument(
+        "--charge", type=int, help="charge of the molecule, where the file has none"
+    )
+    parser.add_argument(
+        "--charges",
+        default="gasteiger",
+        help="gasteiger (default), nagl, antechamber, or file: those of a mol2 file",
+    )
     parser.add_argument("--frcmod", help="an frcmod file whose entries win over the table's")
     parser.add_argument("--out", type=Path, metavar="FILE", help="FILE.json or FILE.frcmod")
 

@@ -15,9 +15,13 @@ FIELDS = ("gaff", "gaff2")
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Options of `types`."""
-    parser.add_argument("molecule", help="a file with one molecule (SDF, MOL, mol2, XYZ …) or SMILES")
+    parser.add_argument(
+        "molecule", help="a file with one molecule (SDF, MOL, mol2, XYZ …) or SMILES"
+    )
     parser.add_argument("--field", default="gaff", help="gaff (GAFF 1.81, default) or gaff2")
-    parser.add_argument("--charge", type=int, help="charge of the molecule, where the file has none")
+    parser.add_argument(
+        "--charge", type=int, help="charge of the molecule, where the file has none"
+    )
 
 
 def run(options: argparse.Namespace, console: Console) -> dict[str, Any]:
