@@ -21,3 +21,5 @@ DEFINITION = 1e-7  # eV and eV/Å, sGDML against double autograd of its kernel a
 MM_TERM = 1e-4  # kcal/mol, one term of GAFF against the numpy evaluation of the same prmtop
 MM_FORCE = 1e-4  # kcal/mol/Å against OpenMM, with OpenMM's Coulomb constant
 MM_SCAN = 3e-4  # kcal/mol: the reference scan held its dihedral by a finite restraint (1e-4 off)
+NAGL_CHARGE = 1e-6  # e, the network in float32 against the openff-nagl package
+NAGL_RMS = 0.02  # e, NAGL (trained on ELF10 averages) against one conformer's AM1-BCC

@@ -152,7 +152,7 @@ def parametrise(molecule: Molecule, hyper: Hyper) -> tuple[Molecule, Topology]:
     except ForceFieldError:
         raise
     except ValueError as error:  # of types, tables, readers, bonds: all say what is wrong
-        raise ForceFieldError(f"GAFF: {error}") from error
+        raise ForceFieldError(str(error)) from error
 
 
 def _is_prmtop(path: str) -> bool:
@@ -208,24 +208,21 @@ def _from_tables(molecule: Molecule, hyper: Hyper) -> tuple[Molecule, Topology]:
     method = hyper.charges
     if method == "auto":
         method = "gasteiger" if given is None else "given"
-    if method == "given":
-        if given is None:
-            raise ForceFieldError(
-                "charges are to be given, but there is no mol2 file with charges; name one, or "
-                "choose gasteiger"
-            )
-        charges = given
-    else:
-        charges = _charges(molecule, method)
+    if method == "given" and given is None:
+        raise ForceFieldError(
+            "charges are to be given, but there is no mol2 file with charges; name one, or "
+            "choose gasteiger"
+        )
+    charges = _charges(molecule, method, given)
     extra = read_frcmod(hyper.parameters) if hyper.parameters else None
     topology = assign(molecule, types, charges, table(hyper.flavour), extra=extra)
     return molecule, dataclasses.replace(topology, notes=(*topology.notes, f"charges: {method}"))
 
 
-def _charges(molecule: Molecule, method: str) -> np.ndarray:
+def _charges(molecule: Molecule, method: str, given: np.ndarray | None = None) -> np.ndarray:
     from core.mm.charges import charges
 
-    return charges(molecule, method)
+    return charges(molecule, method, given=given)
 
 
 def _same_atoms(molecule: Molecule, numbers: np.ndarray, bonds: np.ndarray, path: str) -> Molecule:

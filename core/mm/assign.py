@@ -104,7 +104,9 @@ class _Assigner:
                 raise AssignError(f"{self.name}: {have} {what} for {n} atoms")
         if not np.isfinite(self.charges).all():
             bad = int(np.flatnonzero(~np.isfinite(self.charges))[0])
-            raise AssignError(f"{self.name}: the charge of {label(self.molecule, bad)} is no number")
+            raise AssignError(
+                f"{self.name}: the charge of {label(self.molecule, bad)} is no number"
+            )
         total = float(self.charges.sum())
         if abs(total - self.molecule.charge) > WHOLE:
             raise AssignError(
@@ -130,6 +132,8 @@ class _Assigner:
         )
         vdw = np.array([self.table.vdw[t] for t in self.types]).reshape(-1, 2)
         pairs, pairs14 = self._pairs()
+        bond = _term("bond", [self._bond(b) for b in bonds])
+        angle = _term("angle", [self._angle(a) for a in angles])
         torsion, scales = self._torsions(torsions)
         scee, scnb = np.array([scales[tuple(p)] for p in pairs14.tolist()]).reshape(-1, 2).T
         return Topology(
@@ -137,8 +141,8 @@ class _Assigner:
             charges=self.charges,
             rmin_half=vdw[:, 0],
             epsilon=vdw[:, 1],
-            bond=_term("bond", [self._bond(b) for b in bonds]),
-            angle=_term("angle", [self._angle(a) for a in angles]),
+            bond=bond,
+            angle=angle,
             torsion=torsion,
             improper=_term("improper", self._impropers()),
             pairs=pairs,
@@ -238,10 +242,10 @@ class _Assigner:
         if not all(same):
             return None
         theta = sum(s.equilibrium for s in same if s) / 2
-        lengths = [self._find_bond((t, b))[0] for t in (a, c)]
-        if not all(lengths):
+        ab, bc = (self._find_bond((t, b))[0] for t in (a, c))
+        if ab is None or bc is None:
             return None
-        k = estimate_angle(types, *(s.equilibrium for s in lengths if s), theta)
+        k = estimate_angle(types, ab.equilibrium, bc.equilibrium, theta)
         how = f"estimated from {a}-{b}-{a} and {c}-{b}-{c} (Wang 2004)"
         if k:
             self._note("angle", types, how, ESTIMATED)
@@ -291,16 +295,17 @@ class _Assigner:
             Wave(w.k, w.n, w.phase, w.scee, w.scnb, f"{how}; {w.source}") for w in waves
         ), penalty
 
-    def _entry(
-        self, types: Types, split: frozenset[str], *, specific: bool
-    ) -> tuple[Types, float]:
+    def _entry(self, types: Types, split: frozenset[str], *, specific: bool) -> tuple[Types, float]:
         """The entry of these types or, for those in `split`, of what they were split from.
 
         The one with the fewest such steps (c5 -> c3, nv -> nh); specific: without wildcards.
         """
-        chains = [chain(t) if t in split else (t,) for t in types]
+        chains = [chain(t) if t in split and t[0] != "h" else (t,) for t in types]
         ways = sorted(
-            (sum(SPECIAL * w * c.index(g) for c, g, w in zip(chains, way, WEIGHTS, strict=True)), way)
+            (
+                sum(SPECIAL * w * c.index(g) for c, g, w in zip(chains, way, WEIGHTS, strict=True)),
+                way,
+            )
             for way in product(*chains)
         )
         for penalty, way in ways:
@@ -331,7 +336,8 @@ class _Assigner:
         a, b, d = sorted(near, key=lambda i: (self.types[i], i))
         types = (self.types[a], self.types[b], self.types[centre], self.types[d])
         oxo = any(self.types[i] == "o" for i in near)
-        best, order = (LARGEST_IMPROPER, ""), (a, b, d)
+        best: tuple[float, Types] = (LARGEST_IMPROPER, ())
+        order: tuple[int, ...] = (a, b, d)
         for key in self.table.impropers:
             middle = CENTRE * distance(types[2], key[2])
             wild = WILD_IMPROPER * sum(t == WILD for t in key)
@@ -342,7 +348,7 @@ class _Assigner:
                     0.0 if t == WILD else (around if oxo else distance)(self.types[i], t)
                     for i, t in zip(way, (*key[:2], key[3]), strict=True)
                 ]
-                if max(outer) > HYBRID:
+                if max(outer) > (TWIN if wild else HYBRID):
                     continue
                 score = middle + wild + sum(outer)
                 if score < best[0] or (score == best[0] and best[1] == key and way < order):

@@ -1,6 +1,6 @@
 """What a typer asks about a molecule: neighbours, Kekulé orders, rings and their aromaticity.
 
-Ring classes follow Wang et al., J. Mol. Graph. Model. 25, 247 (2006): AR1 pure aromatic (six
+Ring classes as antechamber names them (described in its ATOMTYPE_GFF.DEF): AR1 pure aromatic (six
 sp2 atoms, none with a double bond out of the ring system), AR2 planar with ring double bonds and
 a lone-pair atom, AR3 planar with double bonds leaving the ring, AR4 mixed, AR5 all sp3.
 """
@@ -132,7 +132,6 @@ class Graph:
     def leaves(self, i: int) -> bool:
         """Whether a double bond leads from ring atom i out of every ring."""
         return any(
-            self.order[i, j] == 2
-            and not any(i in r and j in r for r in self.rings)
+            self.order[i, j] == 2 and not any(i in r and j in r for r in self.rings)
             for j in self.near[i]
         )

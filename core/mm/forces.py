@@ -16,6 +16,7 @@ from core.mm.energy import TINY, Tensors, pair_charges, pair_lj
 
 CHUNK = 60_000  #: vectors x geometries worked on at once, so that they stay in the cache
 GPU_CHUNK = 20_000_000
+SMALL = 10_000  #: numbers up to which fewer operations count for more than faster ones
 DENSE = 3_000_000  #: elements of an incidence matrix that is still multiplied as it is
 
 
@@ -183,11 +184,15 @@ def _series(t: Tensors) -> tuple[torch.Tensor, list, list, torch.Tensor]:
 
 def _dot(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
     """(3,V,B) . (3,V,B) -> (V,B)."""
+    if a.numel() < SMALL:
+        return (a * b).sum(0)
     return (a[0] * b[0]).addcmul_(a[1], b[1]).addcmul_(a[2], b[2])
 
 
 def _cross(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
     """(3,V,B) x (3,V,B) -> (3,V,B)."""
+    if a.numel() < SMALL:
+        return torch.linalg.cross(a, b, dim=0)
     out = torch.empty(a.shape, dtype=a.dtype, device=a.device)
     for k in range(3):
         i, j = (k + 1) % 3, (k + 2) % 3

@@ -92,9 +92,7 @@ def _pairs(topology: Topology, term: Term) -> Iterator[str]:
 
 def _torsions(topology: Topology) -> Iterator[str]:
     ends = {}
-    for p, *scales in zip(
-        topology.pairs14.tolist(), topology.scee14, topology.scnb14, strict=True
-    ):
+    for p, *scales in zip(topology.pairs14.tolist(), topology.scee14, topology.scnb14, strict=True):
         ends[tuple(sorted(p))] = tuple(map(float, scales))
     for types, (rows, atoms, note) in _grouped(topology, topology.torsion).items():
         scee, scnb = ends.get(tuple(sorted((atoms[0], atoms[3]))), (SCEE, SCNB))
@@ -111,7 +109,8 @@ def _impropers(topology: Topology) -> Iterator[str]:
     for types, (rows, _, note) in _grouped(topology, topology.improper).items():
         k, n, phase = rows[0]
         values = f"{k / KCAL_MOL:.8g}  {math.degrees(phase):.8g}  {n:.1f}"
-        yield f"{_key(types)}  {values}  {_plain(note)}".rstrip()
+        # tleap skips four columns, where torsions have their number of paths
+        yield f"{_key(types)}        {values}  {_plain(note)}".rstrip()
 
 
 def _vdw(topology: Topology) -> Iterator[str]:

@@ -50,8 +50,8 @@ def find_weights() -> Path:
         if path.is_file():
             return path
     raise NaglError(
-        "NAGL charges need the package openff-nagl-models (17 MB of weights, no other "
-        "dependency): pip install 'pescape[nagl]', or choose Gasteiger charges"
+        "NAGL charges need the package openff-nagl-models (a download of 75 MB): "
+        "pip install 'pescape[nagl]', or choose Gasteiger charges"
     )
 
 
@@ -88,12 +88,18 @@ def _arrays(index: bytes) -> list[tuple[str, str, int, tuple[int, ...]]]:
     start = index.rfind(b"X\x0a\x00\x00\x00state_dict")
     if start < 0:
         raise ValueError("no state_dict in its index")
-    found, words, numbers, tuples, name, key = [], [], [], [], "", ""
+    found: list[tuple[str, str, int, tuple[int, ...]]] = []
+    words: list[str] = []
+    numbers: list[int] = []
+    tuples: list[tuple[int, ...]] = []
+    name = key = ""
     for op, arg, _ in pickletools.genops(io.BytesIO(index[start:])):
         if op.name == "BINUNICODE":
-            words.append(arg)
+            if arg == "_metadata":
+                break
+            words.append(str(arg))
         elif op.name in ("BININT", "BININT1", "BININT2"):
-            numbers.append(arg)
+            numbers.append(int(arg or 0))
         elif op.name == "BINPERSID":
             key = next(w for w in reversed(words) if w.isdigit())
             name = next(w for w in reversed(words) if "." in w)
@@ -108,8 +114,6 @@ def _arrays(index: bytes) -> list[tuple[str, str, int, tuple[int, ...]]]:
                     raise ValueError(f"the array {name} has the shape {shape}")
                 found.append((name, key, numbers[0], shape))
                 key = ""
-        elif op.name == "BINUNICODE8" or arg == "_metadata":
-            break
     return found
 
 

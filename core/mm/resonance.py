@@ -1,7 +1,8 @@
 """Formal charges averaged over resonance forms.
 
 Gilson, Gilson, Potter, J. Chem. Inf. Comput. Sci. 43, 1982 (2003): an electron pair moves from a
-donor to an acceptor along a path of alternating bonds; only forms of the lowest energy count.
+donor to an acceptor along a path of alternating bonds; only forms of the lowest energy count. The
+energies here are our own order (a charge on N- costs more than on O- or S-), not the paper's table.
 """
 
 from __future__ import annotations
@@ -55,7 +56,7 @@ class _Walker:
     def __init__(self, mol: Mol) -> None:
         self.z = [a.GetAtomicNum() for a in mol.GetAtoms()]
         self.bonds: list[list[tuple[int, int]]] = [[] for _ in self.z]
-        orders = []
+        orders: list[int] = []
         for bond in mol.GetBonds():
             i, j = bond.GetBeginAtomIdx(), bond.GetEndAtomIdx()
             self.bonds[i].append((j, len(orders)))

@@ -85,6 +85,7 @@ class Table:
 
     def merged(self, extra: Table) -> Table:
         """This table with the entries of another in place of its own."""
+
         def over(mine: dict, new: dict, *, both: bool = True) -> dict:
             out = dict(mine)
             for key, value in new.items():
@@ -180,7 +181,7 @@ class _Reader:
                 detail = str(error) if str(error).startswith("!") else ""
                 raise ReaderError(
                     self.path,
-                    detail[1:] or f"a line of {section} cannot be read: {shown(line.strip()[:60])!r}",
+                    detail[1:] or f"{section}: {shown(line.strip()[:60])!r} cannot be read",
                     line=k,
                 ) from None  # fmt: skip
 

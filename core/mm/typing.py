@@ -1,8 +1,9 @@
 """GAFF and GAFF2 atom types from a structure.
 
 Types and their meaning: Wang, Wolf, Caldwell, Kollman, Case, J. Comput. Chem. 25, 1157 (2004);
-the order in which environments are asked for: Wang et al., J. Mol. Graph. Model. 25, 247 (2006).
-Checked against antechamber's types, not derived from its code.
+the program that defines them in practice is antechamber (Wang et al., J. Mol. Graph. Model. 25, 247
+(2006)). What is asked about an atom, and in which order, was learnt from the documentation and the
+definitions of its types (ATOMTYPE_GFF.DEF, AmberTools 26) and from its answers; the code is ours.
 """
 
 from __future__ import annotations
@@ -175,9 +176,7 @@ def _nitrogen(g: Graph, i: int, new: bool) -> str:
 def _nitrogen_three(g: Graph, i: int, new: bool) -> str:
     hs = g.hydrogens(i)
     small = 3 if 3 in g.sizes[i] else 4 if 4 in g.sizes[i] else 0
-    amide = any(
-        g.is_(j, 6, 3) and any(g.is_(k, {8, 16}, 1) for k in g.near[j]) for j in g.near[i]
-    )
+    amide = any(g.is_(j, 6, 3) and any(g.is_(k, {8, 16}, 1) for k in g.near[j]) for j in g.near[i])
     if amide:
         if new and hs in (1, 2):
             return ("", "ns", "nt")[hs]
@@ -188,8 +187,10 @@ def _nitrogen_three(g: Graph, i: int, new: bool) -> str:
         return "na"
     flat = any(
         g.aromatic(j, 1, 2, 3)
-        or (g.is_(j, 6, 3) or g.is_(j, {7, 15}, 2))
-        and any(g.order[j, k] == 2 and g.plain(j, k) for k in g.near[j])
+        or (
+            (g.is_(j, 6, 3) or g.is_(j, {7, 15}, 2))
+            and any(g.order[j, k] == 2 and g.plain(j, k) for k in g.near[j])
+        )
         for j in g.near[i]
     )
     if flat:
@@ -207,9 +208,9 @@ def _nitrogen_two(g: Graph, i: int, new: bool) -> str:
     orders = g.orders(i)
     if g.aromatic(i, 1):
         return "nb"
+    if g.aromatic(i, 2, 3) and (sorted(orders) == [1, 2] or g.charge[i] == -1):
+        return "nc"  # an anion shares its pair with the ring
     if sorted(orders) == [1, 2]:
-        if g.aromatic(i, 2, 3):
-            return "nc"
         azide = any(g.is_(j, 7, 2) and any(g.is_(k, 7, 1) for k in g.near[j]) for j in g.near[i])
         if not azide and (_conjugated(g, i, one=True) or _next_to_sp(g, i)):
             return "ne"

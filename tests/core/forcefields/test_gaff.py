@@ -77,6 +77,7 @@ def test_tables_give_ambers_energy(folder, oracle, name, flavour, typed):
         extra = read_frcmod(frcmod)
         top = assign(molecule, types, charges, table(flavour), extra=extra)
         field = GAFF.from_topology(molecule, top)
+    assert abs(field.topology.charges.sum()) < 1e-12
     exact = from_prmtop(folder, name, flavour)
     # antechamber's charges have six digits and add up to 0.001 e or so; the prmtop has all of them
     field = GAFF.from_topology(
