@@ -55,8 +55,7 @@ def built_in(session: Session) -> list[tuple[FieldRef, str, str]]:
     """Force fields that work without training and without being told anything."""
     rows = []
     for info in session.catalog:
-        asks = any(p.kind == "str" and p.default == "" for p in info.parameters)
-        if info.trainable or info.key == "reference" or info.family == "external" or asks:
+        if info.must_be_trained or info.key == "reference" or info.family == "external":
             continue
         tip = " ".join(x for x in (info.about, f"[{info.implementation}]") if x.strip("[]"))
         rows.append((FieldRef(info.key, label=info.label), "", tip))

@@ -112,13 +112,16 @@ def test_wrong_charges_are_refused(given: list[float] | None, words: str) -> Non
         charges(molecule("O"), "given", given=given)
 
 
+def test_nagl_names_the_atom_it_does_not_know(network: None) -> None:
+    with pytest.raises(ChargeError, match="Si2"):
+        charges(molecule("C[Si](C)(C)C"), "nagl")
+
+
 def test_methods_that_cannot_work_say_so(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(ChargeError, match="mulliken"):
         charges(molecule("O"), "mulliken")
     with pytest.raises(ChargeError, match="choose another method"):
         charges(molecule("[Fe]"), "gasteiger")
-    with pytest.raises(ChargeError, match="Si2"):
-        charges(molecule("C[Si](C)(C)C"), "nagl")
     monkeypatch.setenv("PATH", "")
     with pytest.raises(ChargeError, match="AmberTools"):
         charges(molecule("O"), "antechamber")
