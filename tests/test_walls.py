@@ -23,6 +23,7 @@ OPEN_TO_WIDGETS = (
     "core.fieldref",
     "core.forcefields.info",
     "core.geometry",
+    "core.mm.topology",
     "core.molecule",
     "core.project",
     "core.storage",

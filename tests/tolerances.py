@@ -23,3 +23,6 @@ MM_FORCE = 1e-4  # kcal/mol/Å against OpenMM, with OpenMM's Coulomb constant
 MM_SCAN = 3e-4  # kcal/mol: the reference scan held its dihedral by a finite restraint (1e-4 off)
 NAGL_CHARGE = 1e-6  # e, the network in float32 against the openff-nagl package
 NAGL_RMS = 0.02  # e, NAGL (trained on ELF10 averages) against one conformer's AM1-BCC
+MM_EXPORT = 1e-5  # kcal/mol, any term of an exported field as the other program computes it
+REFIT_RECOVERS = 1e-4  # eV, energies of terms fitted to data that such terms made
+REFIT_NORMAL_EQUATIONS = 1e-5  # relative, RMSE from the normal equations against the field's own

@@ -54,14 +54,11 @@ def run(options: argparse.Namespace, console: Console) -> dict[str, Any]:
     try:
         target_of(options.to, options.out)  # before any work is done
         field = _field(options, console)
+        written = export(field, options.to, options.out, sources=_sources(options))
     except ExportError as error:
         raise UserError(str(error)) from None
     except ForceFieldError as error:
         raise UserError(str(error), status=1) from None
-    try:
-        written = export(field, options.to, options.out, sources=_sources(options))
-    except ExportError as error:
-        raise UserError(str(error)) from None
     for file, what in zip(written.files, written.what, strict=True):
         console.say(f"{file}: {what}")
     for note in written.notes:

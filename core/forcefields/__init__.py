@@ -26,6 +26,14 @@ def discover() -> dict[str, type[ForceField]]:
     return found
 
 
+def absent() -> dict[str, str]:
+    """key -> what is missing, for force fields whose program is not installed."""
+    found: dict[str, str] = {}
+    for module in pkgutil.iter_modules(__path__):
+        found |= getattr(importlib.import_module(f"{__name__}.{module.name}"), "ABSENT", {})
+    return found
+
+
 def catalog() -> tuple[Info, ...]:
     """What can be chosen, with the parameters of each, as data."""
     import dataclasses

@@ -11,7 +11,7 @@ import numpy as np
 from core import storage
 from core.bonding import connectivity, label
 from core.fieldref import NAMED_CODE, FieldRef
-from core.forcefields import discover
+from core.forcefields import absent, discover
 from core.forcefields.base import ForceField
 from core.forcefields.errors import ForceFieldError
 from core.forcefields.hyper import hyper_from
@@ -43,6 +43,8 @@ def field_class(key: str) -> type[ForceField]:
     try:
         return discover()[key]
     except KeyError:
+        if key in absent():
+            raise ForceFieldError(absent()[key]) from None
         known = ", ".join(sorted(discover()))
         raise ForceFieldError(f"there is no force field {key!r}; there are: {known}") from None
 
