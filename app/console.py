@@ -145,7 +145,7 @@ class Console:
                 f"{key!r} is neither a model file nor a force field; "
                 f"known force fields: {', '.join(sorted(known))}"
             )
-        if known[key].trainable:
+        if known[key].must_be_trained:
             raise UserError(f"{known[key].label} must be trained first: pescape fit")
         if known[key].family != "reference":
             said = ", ".join(str(v) for v in hyper.values())

@@ -86,7 +86,7 @@ class ForceField(ABC):
 
         Fields that need more than molecule and hyper (a data set) override this.
         """
-        if cls.INFO.trainable:
+        if cls.INFO.must_be_trained:
             raise ForceFieldError(f"{cls.INFO.label} must be trained first: name a saved model")
         return cls(molecule, hyper_from(cls, ref.hyper), device=device)
 

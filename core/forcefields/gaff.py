@@ -9,12 +9,14 @@ import dataclasses
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 import torch
 
 from core.bonding import label, with_bonds
+from core.dataset import Dataset, Split
+from core.fitting.mm_field import FitHyper
 from core.forcefields.base import ForceField, ForceFieldError, hyper
 from core.forcefields.info import Info
 from core.mm import energy as mm
@@ -24,11 +26,14 @@ from core.mm.symmetry import symmetries
 from core.mm.topology import Topology
 from core.molecule import Molecule
 
+if TYPE_CHECKING:
+    from core.engine.context import Context
+
 WHOLE = 0.02  #: e, by which imported charges may miss the molecule's charge
 
 
 @dataclass(frozen=True)
-class Hyper:
+class Source:
     """Where types, charges and parameters come from."""
 
     flavour: str = hyper(
@@ -56,6 +61,11 @@ class Hyper:
     )
 
 
+@dataclass(frozen=True)
+class Hyper(FitHyper, Source):
+    """Where the parameters come from, and how a fit may change them."""
+
+
 class GAFF(ForceField):
     """Bonds, angles, torsions, impropers, Lennard-Jones and charges, each term at hand."""
 
@@ -66,6 +76,8 @@ class GAFF(ForceField):
         doi="10.1002/jcc.20035",
         about="General AMBER force field for organic molecules; every term can be seen and edited.",
         implementation="PEScape, torch float64; types by own SMARTS, tables 1.81 and 2.2.20",
+        trainable=True,
+        ready=True,
         differentiable=True,
         batched=True,
         gpu=True,
@@ -118,6 +130,23 @@ class GAFF(ForceField):
     def permutations(self) -> np.ndarray:
         """(P,N) the permutations that map every term on an equal one."""
         return symmetries(self.molecule.numbers, self.topology)
+
+    @classmethod
+    def fit(cls, dataset: Dataset, split: Split, hyper: Any, context: Context) -> Self:
+        """Its parameters fitted to data, see `core.fitting.mm_refit`. Raises ForceFieldError."""
+        from core.fitting.mm_field import fit_terms
+
+        molecule, topology = parametrise(dataset.molecule, hyper)
+        found, notes = fit_terms(topology, dataset, split, hyper, context)
+        field = cls(molecule, hyper, topology=found.topology, device=context.device)
+        field.notes |= notes
+        return field
+
+    @classmethod
+    def estimate(cls, molecule: Molecule, n_train: int, hyper: Any) -> tuple[float, float]:
+        from core.fitting.mm_field import estimate
+
+        return estimate(len(molecule.numbers), n_train)
 
     def state(self) -> dict[str, np.ndarray]:
         return to_arrays(self.topology)

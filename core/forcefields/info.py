@@ -28,9 +28,10 @@ class Parameter:
 class Info:
     """What a force field is and can do.
 
-    family: MM, ML, semi-empirical, reference or external. trainable: has `fit`. differentiable:
-    its energy is a torch graph (Hessians by autograd). batched: one call costs much less than B
-    single calls. elements: atomic numbers it covers, empty = any.
+    family: MM, ML, semi-empirical, reference or external. trainable: has `fit`; ready: works
+    without it too, as GAFF does with its tables (matters only where trainable). differentiable: its
+    energy is a torch graph (Hessians by autograd). batched: one call costs much less than B single
+    calls. elements: atomic numbers it covers, empty = any.
     """
 
     key: str
@@ -48,3 +49,9 @@ class Info:
     absolute_energy: bool = False  # energies comparable with the reference without a shift
     elements: tuple[int, ...] = ()
     parameters: tuple[Parameter, ...] = ()
+    ready: bool = False
+
+    @property
+    def must_be_trained(self) -> bool:
+        """Whether it does nothing before a fit."""
+        return self.trainable and not self.ready

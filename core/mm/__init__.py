@@ -1,1 +1,1 @@
-"""Molecular mechanics: atom types, parameters, terms. Mathematics that the MM force fields share."""
+"""Molecular mechanics: atom types, parameters, terms; mathematics the MM force fields share."""

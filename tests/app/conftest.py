@@ -50,6 +50,7 @@ class FakeEngine:
         return (
             Info("sgdml", "sGDML", "ML", trainable=True, batched=True),
             Info("mmff94", "MMFF94", "MM"),
+            Info("gaff", "GAFF", "MM", trainable=True, ready=True),
         )
 
     def submit(self, spec, *, device=None, title=""):

@@ -45,6 +45,8 @@ def test_every_subcommand_explains_itself() -> None:
         (["fit", "nowhere.xyz", "--field", "sgdml", "--out", "m"], "nowhere.xyz"),
         (["predict", "nothing", "nowhere.xyz"], "nothing"),
         (["predict", "sgdml", "nowhere.xyz"], "trained first"),
+        (["predict", "gaff-morse", "nowhere.xyz"], "trained first"),
+        (["predict", "gaff", "nowhere.xyz"], "nowhere.xyz"),
         (["compare", "nowhere"], "nowhere"),
         (["scan", ETHANOL, "--field", "uff", "--axis", "1-2", "--out", "a.csv"], "--axis"),
         (["scan", ETHANOL, "--field", "uff", "--axis", "1-2-3-9:0:9:3", "--out", "a.doc"], ".csv"),
@@ -52,7 +54,7 @@ def test_every_subcommand_explains_itself() -> None:
     ],
 )
 def test_bad_input_is_one_clear_line_and_a_status(arguments: list[str], words: str) -> None:
-    done = pescape(*arguments, status=2 if words != "nowhere.xyz" else 1)
+    done = pescape(*arguments, status=1 if words == "nowhere.xyz" else 2)
     lines = [line for line in done.stderr.splitlines() if line.startswith("pescape")]
     assert len(lines) == 1
     assert words in lines[0]
@@ -141,3 +143,17 @@ def test_doctor_runs_on_a_bare_python() -> None:
         check=False,
     )
     assert done.returncode == 0, done.stderr
+
+
+def test_gaff_is_used_as_it_is_and_fitted(tmp_path: Path, example: Path) -> None:
+    """One field, both before and after a fit; the fit is the better one."""
+    data = str(example / "ethanol.extxyz")
+    model = tmp_path / "model.npz"
+    said = pescape("fit", data, "--field", "gaff", "--train", "60", "--valid", "20",
+                   "--out", str(model)).stdout  # fmt: skip
+    assert "changed most, in widths of the prior" in said
+    before, after = tmp_path / "before.json", tmp_path / "after.json"
+    pescape("predict", "gaff", data, "--json", str(before))
+    pescape("predict", str(model), data, "--json", str(after))
+    errors = [json.loads(p.read_text())["force_rmse_eV_per_A"] for p in (before, after)]
+    assert errors[1] < 0.6 * errors[0]

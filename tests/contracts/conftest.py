@@ -39,7 +39,7 @@ class Examples:
 
     def ref(self, key: str) -> FieldRef:
         """A reference that another process can open."""
-        if not discover()[key].INFO.trainable:
+        if not discover()[key].INFO.must_be_trained:
             return FieldRef(key, dataset=self.dataset_path)
         path = self.folder / f"{key}.npz"
         if not path.exists():
@@ -47,8 +47,11 @@ class Examples:
         return FieldRef(key, model=str(path))
 
     def _make(self, cls: type[ForceField]) -> ForceField:
-        if not cls.INFO.trainable:
+        if not cls.INFO.must_be_trained:
             return make(self.ref(cls.INFO.key), ETHANOL)
+        return self.train(cls)
+
+    def train(self, cls: type[ForceField]) -> ForceField:
         split = Split(np.arange(TRAIN), np.arange(TRAIN, TRAIN + VALID), np.zeros(0, dtype=int))
         return cls.fit(self.dataset, split, hyper_from(cls, cls.QUICK), Context())
 

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from core.dataset import Dataset
+from core.forcefields.info import Info
 from core.molecule import Molecule
 from tests.molecules import ETHANOL, ethanol_frames
 from tests.widgets.lab import Lab
@@ -29,6 +30,14 @@ def fields(qtbot, lab):
 
 def names(fields) -> list[str]:
     return [fields.item(k).text() for k in range(fields.count())]
+
+
+def test_a_field_that_can_be_fitted_and_used_before_is_built_in(lab, fields):
+    gaff = Info("gaff", "GAFF", "MM", trainable=True, ready=True)
+    lab.session.catalog = (*lab.session.catalog, gaff)
+    fields.fill()
+    assert "GAFF" in names(fields)
+    assert not {"sGDML", "GAP"} & set(names(fields))
 
 
 def test_references_and_fits_of_another_molecule_are_not_offered(lab, fields):
