@@ -13,6 +13,7 @@ force constant: energy and forces are continuous and a trajectory cannot fall of
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -44,7 +45,10 @@ def functions(topology: Topology, permutations: np.ndarray, *, share: str) -> Fu
 
     permutations (P,N) are symmetries of the topology. Terms on the same atoms become one.
     """
-    atoms, which, kinds, names = {}, {}, [], []
+    atoms: dict[str, np.ndarray] = {}
+    which: dict[str, np.ndarray] = {}
+    kinds: list[int] = []
+    names: list[str] = []
     for number, kind in enumerate(KINDS):
         rows = _canonical(getattr(topology, kind).atoms)
         rows = np.unique(rows, axis=0) if len(rows) else rows
@@ -111,8 +115,9 @@ class Networks:
 
     def take(self, which: torch.Tensor) -> Networks:
         """One network for each entry of `which` (T,): weights repeated."""
-        plain = [getattr(self, n)[which] for n in ARRAYS]
-        return Networks(*plain, tuple((w[which], b[which]) for w, b in self.weights))
+        plain: dict[str, Any] = {n: getattr(self, n)[which] for n in ARRAYS}
+        weights = tuple((w[which], b[which]) for w, b in self.weights)
+        return Networks(**plain, weights=weights)
 
     def __call__(self, q: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """q (C,B) -> energy f (C,B) eV and df/dq (C,B)."""
