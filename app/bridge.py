@@ -33,6 +33,7 @@ class Bridge(QObject):
     broken = Signal(str)  # the engine could not be started
     _up = Signal(object)
     _wake = Signal()
+    _hurry = Signal()  # somebody drags something and waits for this
 
     def __init__(
         self, session: Session, engine: Callable[[], Any], parent: QObject | None = None
@@ -48,6 +49,7 @@ class Bridge(QObject):
         self._ours: dict[str, str] = {}  # engine's job id -> session's
         self._handles: dict[str, Any] = {}
         self._noted: dict[str, float] = {}
+        self._quiet: set[str] = set()  # engine's ids of small questions, answered at once
         self._counter = 0
         self._error = ""
         self._fresh: Any = None  # the engine, as soon as it is there
@@ -56,6 +58,7 @@ class Bridge(QObject):
         self._timer = QTimer(self, singleShot=True, interval=BATCH_MS)
         self._timer.timeout.connect(self.drain)
         self._wake.connect(self._on_wake)
+        self._hurry.connect(self._on_hurry)
         self._up.connect(self._on_up)
         session.submit = self.submit
         session.cancel = self.cancel
@@ -188,6 +191,8 @@ class Bridge(QObject):
             return
         self._ours[handle.id] = job
         self._handles[job] = handle
+        if getattr(spec, "QUIET", False):
+            self._quiet.add(handle.id)
 
     def _fail(self, job: str, message: str) -> None:
         self._receive_own(job, "failed", {"message": message, "details": ""})
@@ -203,10 +208,18 @@ class Bridge(QObject):
         if not self._woken and not self._closed:
             self._woken = True
             self._wake.emit()
+        if event.kind in FINAL and event.job in self._quiet and not self._closed:
+            self._quiet.discard(event.job)
+            self._hurry.emit()
+
+    def _on_hurry(self) -> None:
+        if not self._closed:
+            self._timer.stop()
+            self.drain()
 
     def _on_wake(self) -> None:
         if not self._timer.isActive() and not self._closed:
-            self._timer.start()
+            self._timer.start(BATCH_MS)
 
     def drain(self) -> None:
         """Give waiting events to the panels, for at most BUDGET s at one go."""

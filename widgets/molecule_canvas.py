@@ -38,6 +38,7 @@ class MoleculeCanvas(QWidget):
         self.orders = np.zeros(0)
         self.radii = np.zeros(0)
         self.picks: tuple[int, ...] = ()
+        self.highlight: tuple[int, ...] = ()
         self.pinned: tuple[tuple[int, ...], ...] = ()
         self.axes: tuple[tuple[int, ...] | None, ...] = (None, None)
         self.align = True
@@ -76,6 +77,7 @@ class MoleculeCanvas(QWidget):
             self.positions = self._raw = np.zeros((0, 3))
             self.radii, self.bonds = np.zeros(0), np.zeros((0, 2), dtype=np.int64)
             self.set_pinned(())
+            self.set_highlight(())
             self.set_picks(())
             self._changed("molecule")
             return
@@ -92,6 +94,7 @@ class MoleculeCanvas(QWidget):
             self._onto = None
             self._hover = ("", -1)
             self.set_pinned(())
+            self.set_highlight(())
             self.set_picks(())
         self.set_positions(frame)
         if not same:
@@ -120,6 +123,12 @@ class MoleculeCanvas(QWidget):
             self._describe()
             self.update()
             self.picks_changed.emit(atoms)
+
+    def set_highlight(self, atoms: tuple[int, ...]) -> None:
+        """Light up atoms (from 0) that somebody else speaks of, () for none."""
+        if atoms != self.highlight:
+            self.highlight = atoms
+            self.update()
 
     def set_pinned(self, pinned: tuple[tuple[int, ...], ...]) -> None:
         """Measurements (2 to 4 atoms each) that stay while others are picked."""
@@ -241,6 +250,8 @@ class MoleculeCanvas(QWidget):
         if decorations and self._hover[0] == "atom" and self._hover[1] not in self.picks:
             a = self._hover[1]
             ink.draw_hover(painter, screen[a], float(radii[a]), style)
+        lit = [a for a in self.highlight if a < len(symbols)]
+        ink.draw_rings(painter, screen, radii, lit, style, colour=ink.HIGHLIGHT, width=4.0)
         ink.draw_rings(painter, screen, radii, self.picks, style)
         if self.labels:
             shown = ink.visible(screen, depth, radii)

@@ -17,6 +17,7 @@ from core.geometry import measure
 
 PICK_LIGHT, PICK_DARK = QColor("#0b66c3"), QColor("#ffd54a")
 AXIS_COLOURS = (QColor("#d55e00"), QColor("#7b3fa0"))  # apart for colour-blind eyes, and numbered
+HIGHLIGHT = QColor("#e69f00")  # atoms of what is selected in another panel
 KINDS = {2: "distance", 3: "angle", 4: "dihedral"}
 MINUS = "−"
 
@@ -101,13 +102,20 @@ def draw_labels(
 
 
 def draw_rings(
-    painter: QPainter, screen: np.ndarray, radii: np.ndarray, atoms: Sequence[int], style: Style
+    painter: QPainter,
+    screen: np.ndarray,
+    radii: np.ndarray,
+    atoms: Sequence[int],
+    style: Style,
+    *,
+    colour: QColor | None = None,
+    width: float = 2.5,
 ) -> None:
-    """A ring round each picked atom."""
+    """A ring round each of `atoms`, in the colour of picked ones unless another is given."""
     painter.setBrush(Qt.BrushStyle.NoBrush)
-    painter.setPen(QPen(style.pick, 2.5))
+    painter.setPen(QPen(style.pick if colour is None else colour, width))
     for a in atoms:
-        r = radii[a] + 2.5
+        r = radii[a] + width
         painter.drawEllipse(QPointF(*screen[a]), r, r)
 
 

@@ -56,6 +56,8 @@ class Session(QObject):
     job_event = Signal(str, object)  # job id, core.engine.events.Event
     message = Signal(str, str)  # text, level: info, warning, error
     open_workspace = Signal(str)  # TITLE of a panel to bring to the front
+    atoms_picked = Signal(object)  # tuple of atoms (from 0) picked in the molecule view
+    atoms_highlighted = Signal(object)  # tuple of atoms (from 0) to light up there, () for none
     import_requested = Signal(str)  # path, or a SMILES string, to hand to the data panel
 
     def __init__(self, parent: QObject | None = None) -> None:

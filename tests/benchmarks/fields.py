@@ -15,7 +15,6 @@ from core.bonding import with_bonds
 from core.dataset import Dataset
 from core.engine.context import Context
 from core.fieldref import FieldRef
-from core.forcefields import discover
 from core.forcefields.base import ForceField
 from core.forcefields.load import load_model, make
 from core.molecule import Molecule
@@ -34,24 +33,19 @@ def alone(module: str) -> bool:
 
 
 def molecule_of() -> Molecule:
-    """Ethanol at its MMFF94 minimum, atoms as in the example."""
-    from rdkit import Chem
-    from rdkit.Chem import AllChem
+    """Ethanol at the lowest point of the example's surface, atoms as in the example."""
+    from ase.io import read
 
-    mol = Chem.AddHs(Chem.MolFromSmiles("CCO"))
-    AllChem.EmbedMolecule(mol, randomSeed=7)
-    AllChem.MMFFOptimizeMolecule(mol, maxIters=2000)
-    numbers = [a.GetAtomicNum() for a in mol.GetAtoms()]
-    return with_bonds(Molecule("ethanol", numbers, mol.GetConformer().GetPositions()))
+    best = min(read(EXAMPLE / "surface.extxyz", ":"), key=lambda f: f.get_potential_energy())
+    return with_bonds(Molecule("ethanol", best.get_atomic_numbers(), best.get_positions()))
 
 
 def fields(molecule: Molecule) -> dict[str, ForceField]:
-    """MMFF94, and sGDML with 200 training frames where the example data is there."""
-    found = {"MMFF94": make(FieldRef("mmff94"), molecule)}
-    file = EXAMPLE / "ethanol.extxyz"
-    if "sgdml" in discover() and file.exists():
-        found["sGDML 200"] = _sgdml(file, molecule)
-    return found
+    """MMFF94, and sGDML with 200 training frames of the example."""
+    return {
+        "MMFF94": make(FieldRef("mmff94"), molecule),
+        "sGDML 200": _sgdml(EXAMPLE / "ethanol.extxyz", molecule),
+    }
 
 
 def _sgdml(file: Path, molecule: Molecule) -> ForceField:

@@ -151,6 +151,8 @@ class TreePanel(QWidget):
                 row = QTreeWidgetItem(group, [info.label])
                 row.setForeground(0, self.palette().placeholderText())
                 use = "can be trained" if info.trainable else "ready to use"
+                if info.trainable and info.ready:
+                    use = "ready to use, and can be fitted to data"
                 row.setToolTip(0, f"{info.label}: {use}\n{info.about}".strip())
                 row.setFlags(Qt.ItemFlag.ItemIsEnabled)
                 row.setFirstColumnSpanned(True)

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import numpy as np
 import pytest
 
 from tests.benchmarks.bench_refit import MORSE_11000, PUBLISHED, cell
-from tests.benchmarks.bench_torsions import SETS, TARGET, scans
 
 SECONDS = 30.0  #: for ethanol's GAFF on 1000 frames, two cores
 NEAR_FLOOR = 0.05  #: kcal/mol/Å; what 1000 frames may miss of what the functional form can do
@@ -27,11 +25,3 @@ def test_no_worse_than_published(shared, molecule, key):
         assert found.seconds < SECONDS
     else:
         assert found.held_out[1] <= force
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("name", SETS)
-def test_torsion_profiles_after_a_refit_of_the_scanned_bond(shared, name):
-    done = [s for s in scans(shared, name) if not s.failure]
-    assert float(np.median([s.after for s in done])) <= TARGET
-    assert all(s.after <= s.before for s in done)

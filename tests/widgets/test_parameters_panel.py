@@ -1,0 +1,482 @@
+"""The parameter editor: table, edits with undo, flags, molecule view, throttling, keeping."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+from PySide6.QtCore import Qt
+
+from core.analyses import parameter_preview, parameter_scan, parameters
+from core.analyses.parameter_preview import PreviewSpec
+from core.analyses.parameter_scan import ParameterScanSpec
+from core.analyses.parameters import Flag, ParametersSpec
+from core.analyses.topology_saving import SaveTopologySpec
+from core.engine.context import Context
+from core.units import ENERGY_UNITS, KCAL_MOL
+from tests.molecules import ETHANOL, HYDROXYL, METHYL
+from tests.widgets.lab import Lab
+from widgets import parameter_rows as rows
+from widgets.panels.parameters import ParametersPanel
+from widgets.parameter_bar import MAP
+from widgets.parameter_follow import changed_kinds
+from widgets.parameter_plots import stacked, without_clashes
+
+LEFT = Qt.MouseButton.LeftButton
+RUN = {
+    ParametersSpec: parameters.run,
+    ParameterScanSpec: parameter_scan.run,
+    PreviewSpec: parameter_preview.run,
+}
+
+
+class Working(Lab):
+    """A Lab that computes the small questions when `work` is called."""
+
+    def work(self) -> int:
+        """Answer everything that waits, in order; how many answers there were."""
+        done = 0
+        context = Context(lambda *_a, **_k: None)
+        while True:
+            cancelled = {j for what, j in self.asked if what == "cancel"}
+            waiting = [j for j, s in self.specs.items() if type(s) in RUN and j not in cancelled]
+            if not waiting:
+                return done
+            spec = self.specs.pop(waiting[0])
+            self.say(waiting[0], "done", 1.0, result=RUN[type(spec)](spec, context))
+            done += 1
+
+
+@pytest.fixture
+def lab(qtbot, tmp_path):
+    made = Working(tmp_path)
+    made.session.axes = (HYDROXYL, METHYL)
+    yield made
+    made.project.close()
+
+
+@pytest.fixture
+def empty(qtbot, lab):
+    made = ParametersPanel(lab.session)
+    qtbot.addWidget(made)
+    made.resize(800, 600)
+    return made
+
+
+@pytest.fixture
+def panel(qtbot, lab, empty):
+    empty.show()
+    qtbot.waitUntil(lambda: bool(lab.jobs(ParametersSpec)))
+    lab.work()
+    assert empty.document is not None
+    assert empty.plots.current is not None
+    return empty
+
+
+def line(panel, text: str, column: int = 0):
+    return next(i for i, _ in panel.table._lines if i.text(column).startswith(text))
+
+
+def torsions(panel, text: str) -> list:
+    """Keys of the torsions of these types."""
+    topology = panel.document.topology
+    every = [("torsion", i) for i in range(len(topology.torsion))]
+    return [k for k in every if rows.types(topology, k) == text]
+
+
+def choose(panel, keys) -> None:
+    panel.table.select(keys)
+    panel._chosen(keys)
+
+
+# -- states -----------------------------------------------------------------------------------
+def test_without_a_molecule_it_says_what_to_do(qtbot, lab):
+    lab.project.remove(lab.data.id)
+    made = ParametersPanel(lab.session)
+    qtbot.addWidget(made)
+    made.show()
+    assert made.states.message.title.text() == "No molecule yet"
+    assert not lab.jobs(ParametersSpec)
+
+
+def test_nothing_is_asked_before_the_panel_is_seen(lab, empty):
+    assert not lab.specs
+
+
+def test_loading_and_failure_are_drawn(qtbot, lab, empty):
+    empty.show()
+    assert not empty.states.message.busy.isHidden()
+    qtbot.waitUntil(lambda: bool(lab.jobs(ParametersSpec)))
+    lab.say(lab.jobs(ParametersSpec)[0], "failed", message="C1 has no GAFF type", details="x")
+    assert "C1 has no GAFF type" in empty.states.message.hint.text()
+    assert empty.document is None
+    empty.bar.version.setCurrentIndex(1)
+    empty.bar.source_changed.emit()
+    qtbot.waitUntil(lambda: len(lab.jobs(ParametersSpec)) == 2)
+    assert lab.specs[lab.jobs(ParametersSpec)[-1]].hyper["flavour"] == "gaff2"
+    lab.work()
+    assert empty.document is not None
+
+
+def test_a_scan_that_fails_leaves_the_table(lab, panel):
+    panel.scan()
+    lab.say(lab.jobs(ParameterScanSpec)[-1], "failed", message="axis 1 is in a ring")
+    assert "in a ring" in panel.plot_states.message.hint.text()
+    assert panel.states.stack.currentWidget() is panel.states.content
+
+
+# -- the table --------------------------------------------------------------------------------
+def test_every_term_is_listed_by_kind_and_type_with_its_unit(panel):
+    table, topology = panel.table, panel.document.topology
+    tops = [table.topLevelItem(i) for i in range(table.topLevelItemCount())]
+    assert [t.text(0) for t in tops] == [
+        "Bonds (8)", "Angles (13)", f"Torsions ({len(topology.torsion)})",
+        "Lennard-Jones (9)", "Charges (9)",
+    ]  # fmt: skip
+    assert tops[0].text(1) == "kcal/mol/Å²"
+    assert tops[1].text(2) == "°"
+    listed = {k for _, keys in table._lines for k in keys}
+    assert len(listed) == 8 + 13 + len(topology.torsion) + 9 + 9
+    bond = line(panel, "c3-oh")
+    k = rows.value(topology, ("bond", rows_of(panel, "bond", "c3-oh")[0]), "k") / KCAL_MOL
+    assert bond.text(1) == f"{k:.1f}"
+    assert all(item.text(6) for item, keys in table._lines if keys[0][0] == "bond")
+
+
+def rows_of(panel, kind: str, types: str) -> list[int]:
+    topology = panel.document.topology
+    n = rows.count(topology, kind)
+    return [i for i in range(n) if rows.types(topology, (kind, i)) == types]
+
+
+def test_units_follow_the_screen(lab, panel):
+    before = line(panel, "c3-oh").text(1)
+    lab.session.set_unit(ENERGY_UNITS["kJ/mol"])
+    assert panel.table.topLevelItem(0).text(1) == "kJ/mol/Å²"
+    assert float(line(panel, "c3-oh").text(1)) == pytest.approx(4.184 * float(before), abs=0.3)
+
+
+def test_a_penalty_is_marked(qtbot, lab, panel):
+    import dataclasses
+
+    topology = panel.document.topology
+    penalty = np.zeros(len(topology.angle))
+    penalty[3] = 12.0
+    angle = dataclasses.replace(topology.angle, penalty=penalty)
+    guessed = dataclasses.replace(topology, angle=angle)
+    panel._loaded(dataclasses.replace(panel.document.parameters, topology=guessed))
+    marked = [i for i, keys in panel.table._lines if keys == [("angle", 3)]]
+    assert marked[0].text(4).startswith("▲▲ 12.0")
+    assert marked[0].background(4).color().name() == "#fff3d6"
+    assert "▲ 1 of the terms taken by analogy" in panel.notice.text()
+
+
+# -- editing ----------------------------------------------------------------------------------
+def test_typing_a_value_sets_it_for_the_type_and_undo_takes_it_back(lab, panel):
+    item = line(panel, "c3-oh")
+    key = ("bond", rows_of(panel, "bond", "c3-oh")[0])
+    old = rows.value(panel.document.topology, key, "k")
+    item.setText(1, "300.5")
+    assert rows.value(panel.document.topology, key, "k") == pytest.approx(300.5 * KCAL_MOL)
+    assert panel.document.topology.bond.source[key[1]].startswith("by hand; was ")
+    assert item.font(1).bold()
+    assert lab.session.undo.count() == 1
+    lab.session.undo.undo()
+    assert rows.value(panel.document.topology, key, "k") == old
+    assert panel.document.topology is panel.document.original
+    lab.session.undo.redo()
+    assert item.text(1) == "300.5"
+
+
+@pytest.mark.parametrize(("text", "why"), [("abc", "not a number"), ("-5", "0 or more")])
+def test_what_cannot_be_is_refused_in_words(lab, panel, text, why):
+    item = line(panel, "c3-oh")
+    before = item.text(1)
+    item.setText(1, text)
+    assert why in panel.notice.text()
+    assert item.text(1) == before
+    assert lab.session.undo.count() == 0
+
+
+def test_a_line_that_is_opened_and_closed_again_changes_nothing(lab, panel):
+    item = line(panel, "c3-oh")
+    panel.table.itemChanged.emit(item, 1)
+    assert lab.session.undo.count() == 0
+
+
+def test_tied_terms_move_together_and_untied_ones_alone(lab, panel):
+    keys = torsions(panel, "h1-c3-oh-ho")
+    assert len(keys) == 2
+    choose(panel, keys[:1])
+    assert "moves 2 terms" in panel.editor.title.text()
+    panel.editor.rows[0].settled.emit("k", 0.02)
+    assert [rows.value(panel.document.topology, k, "k") for k in keys] == [0.02, 0.02]
+    panel.editor.tied.click()
+    panel.editor.rows[0].settled.emit("k", 0.03)
+    assert [rows.value(panel.document.topology, k, "k") for k in keys] == [0.03, 0.02]
+    assert panel.document.flag(keys[0]) == Flag(*keys[0], tied=False)
+    for _ in range(3):
+        lab.session.undo.undo()
+    assert panel.document.topology is panel.document.original
+    assert not panel.document.flags
+
+
+def test_dragging_previews_without_filling_the_undo_stack(lab, panel):
+    keys = torsions(panel, "h1-c3-oh-ho")
+    choose(panel, keys)
+    lab.work()
+    before = panel.plots.current.energy
+    slider = panel.editor.rows[0].slider
+    slider.setSliderDown(True)
+    for place in range(520, 720, 10):
+        slider.setValue(place)
+    asked = lab.jobs(PreviewSpec)
+    assert len(asked) == 1  # one under way, the newest waits, all between are dropped
+    assert lab.work() == 2
+    assert lab.session.undo.count() == 0
+    wanted = slider_value(panel, 710)
+    shown = panel.plots.current.energy
+    assert np.ptp(shown - before) > 0.01
+    slider.setSliderDown(False)
+    assert lab.session.undo.count() == 1
+    assert rows.value(panel.document.topology, keys[0], "k") == pytest.approx(wanted)
+    lab.work()
+    assert np.allclose(panel.plots.current.energy, shown)
+    lab.session.undo.undo()
+    lab.work()
+    assert np.allclose(panel.plots.current.energy, before)
+
+
+def slider_value(panel, place: int) -> float:
+    row = panel.editor.rows[0]
+    return row.low + (row.high - row.low) * place / 1000
+
+
+def test_only_what_changed_is_computed_again_and_the_sum_stays_right(lab, panel):
+    choose(panel, [("bond", 0)])
+    lab.work()
+    old = panel.document.topology
+    choose(panel, torsions(panel, "h1-c3-oh-ho"))
+    lab.work()
+    panel.editor.rows[0].settled.emit("k", 0.05)
+    assert changed_kinds(old, panel.document.topology) == ("torsion",)
+    assert lab.specs[lab.jobs(PreviewSpec)[-1]].kinds == ("torsion",)
+    lab.work()
+    context = Context(lambda *_a, **_k: None)
+    spec = PreviewSpec(panel.document.topology, panel.plots.scan.positions)
+    whole = parameter_preview.run(spec, context)
+    assert np.allclose(panel.plots.current.energy, whole.energy, atol=1e-12)
+
+
+def test_phase_is_in_degrees_on_the_screen_and_radians_inside(panel):
+    keys = torsions(panel, "h1-c3-oh-ho")
+    choose(panel, keys)
+    number = panel.editor.rows[2].number
+    number.setText("180")
+    number.setModified(True)
+    number.editingFinished.emit()
+    assert rows.value(panel.document.topology, keys[0], "phase") == pytest.approx(math.pi)
+
+
+def test_a_torsion_term_is_added_and_removed(lab, panel):
+    keys = torsions(panel, "h1-c3-oh-ho")
+    before = len(panel.document.topology.torsion)
+    choose(panel, keys)
+    panel.editor.add.click()
+    topology = panel.document.topology
+    assert len(topology.torsion) == before + 2
+    assert list(topology.torsion.parameters["n"][before:]) == [1.0, 1.0]
+    assert list(topology.torsion.parameters["k"][before:]) == [0.0, 0.0]
+    assert panel.keys == [("torsion", before), ("torsion", before + 1)]
+    lab.work()
+    panel.editor.rows[0].settled.emit("k", 0.01)
+    lab.work()
+    panel.editor.remove.click()
+    assert len(panel.document.topology.torsion) == before
+    lab.session.undo.undo()
+    assert len(panel.document.topology.torsion) == before + 2
+    lab.session.undo.setIndex(0)
+    assert panel.document.topology is panel.document.original
+
+
+def test_flags_follow_their_rows_when_a_torsion_goes(panel):
+    document = panel.document
+    last = len(document.topology.torsion) - 1
+    document.set_flags([("torsion", last)], "Untie", tied=False)
+    document.set_flags([("torsion", last)], "Freeze", frozen=True)
+    atoms = rows.atoms(document.topology, ("torsion", last))
+    gone = document.tied([("torsion", 0)])
+    document.remove_torsion([("torsion", 0)])
+    key = ("torsion", last - len(gone))
+    assert document.flag(key).frozen
+    assert document.flag(key).row == key[1]
+    assert rows.atoms(document.topology, key) == atoms
+
+
+def test_bounds_are_kept_and_checked(panel):
+    keys = torsions(panel, "h1-c3-oh-ho")
+    choose(panel, keys)
+    panel.editor.rows[0].bounded.emit("low", "k", -0.1)
+    assert panel.document.flag(keys[1]).low == {"k": -0.1}
+    panel.editor.rows[0].bounded.emit("high", "k", -0.2)
+    assert "below the upper" in panel.notice.text()
+    assert panel.document.flag(keys[1]).high == {}
+    assert "↕" in line(panel, "h1-c3-oh-ho").text(5)
+
+
+def test_undo_goes_back_to_the_terms_it_speaks_of(qtbot, lab, panel):
+    first = panel.document
+    first.set_value([("bond", 0)], "k", 12.0)
+    panel.bar.version.setCurrentIndex(1)
+    panel.load()
+    qtbot.waitUntil(lambda: bool(lab.jobs(ParametersSpec)))
+    lab.work()
+    assert panel.document is not first
+    assert panel.document.parameters.hyper["flavour"] == "gaff2"
+    assert panel.table.selected_keys() == []
+    lab.session.undo.undo()
+    assert panel.document is first
+    assert not first.edited
+    assert panel.bar.version.currentData() == "gaff"
+
+
+# -- filter and copy --------------------------------------------------------------------------
+def test_filter_and_copy(panel):
+    panel.table.filter_box.setText("c3-oh ho")
+    shown = [i for i, _ in panel.table._lines if not i.isHidden()]
+    assert {k[0] for i, keys in panel.table._lines if i in shown for k in keys} <= {
+        "angle", "torsion", "bond"
+    }  # fmt: skip
+    assert all("oh" in i.text(0) or i.parent().parent() is not None for i in shown)
+    assert panel.table.topLevelItem(4).isHidden()
+    panel.table.filter_box.clear()
+    assert not any(i.isHidden() for i, _ in panel.table._lines)
+    lines = panel.table.csv().splitlines()
+    topology = panel.document.topology
+    many = sum(len(t.parameters) * len(t) for t in topology.terms().values())
+    assert len(lines) == 1 + many + 3 * len(topology.types)
+    assert lines[1].startswith("bond,c3-c3,1-2,k,")
+
+
+# -- molecule view ----------------------------------------------------------------------------
+def test_a_selected_row_lights_up_and_picked_atoms_select_rows(qtbot, lab, panel):
+    seen = []
+    lab.session.atoms_highlighted.connect(seen.append)
+    panel.table._lines[0][0].setSelected(True)
+    key = panel.table._lines[0][1][0]
+    assert set(rows.atoms(panel.document.topology, key)) <= set(seen[-1])
+    lab.session.atoms_picked.emit((8, 2, 1, 0))
+    assert panel.keys == torsions(panel, "c3-c3-oh-ho")
+    assert set(seen[-1]) == set(HYDROXYL)
+    lab.session.atoms_picked.emit((1, 2))
+    assert panel.keys == [("bond", rows_of(panel, "bond", "c3-oh")[0])]
+
+
+def test_the_molecule_panel_takes_part(qtbot, lab, panel):
+    from widgets.panels.molecule import MoleculePanel
+
+    view = MoleculePanel(lab.session)
+    qtbot.addWidget(view)
+    choose(panel, [("bond", 0)])
+    assert set(view.view.highlight) == set(rows.atoms(panel.document.topology, ("bond", 0)))
+    view.view.set_picks((0, 1, 2))
+    assert panel.keys[0][0] == "angle"
+    view.view.set_molecule(None)
+    assert view.view.highlight == ()
+    view.release()
+
+
+# -- the scan ---------------------------------------------------------------------------------
+def test_the_layers_add_up_to_the_profile(lab, panel):
+    choose(panel, torsions(panel, "c3-c3-oh-ho"))
+    lab.work()
+    preview = panel.plots.current
+    layers = stacked(preview, np.arange(24))
+    total = np.sum([e for _, e in layers], axis=0)
+    assert np.ptp(total - preview.energy) < 1e-5
+    assert layers[-1][0] == "selected terms"
+    assert all(e.min() >= 0 for _, e in layers)
+
+
+def test_overlapping_atoms_do_not_flatten_the_scale():
+    unit = ENERGY_UNITS["kcal/mol"]
+    assert without_clashes(45.0, unit) == 45.0
+    assert without_clashes(1e9, unit) == 20.0
+
+
+def test_the_map_of_two_dihedrals(lab, panel):
+    at = panel.bar.scan.findData(MAP)
+    panel.bar.scan.setCurrentIndex(at)
+    panel.scan()
+    lab.work()
+    assert len(panel.plots.current.energy) == 576
+    assert panel.plots.stack.currentWidget() is panel.plots.grid
+    choose(panel, torsions(panel, "c3-c3-oh-ho"))
+    panel.editor.rows[0].settled.emit("k", 0.1)
+    lab.work()
+    panel.plots.grid.flush()
+    assert [m.label for m in panel.plots.grid.maps][-1] == "current"
+
+
+def test_axes_of_another_molecule_are_not_offered(lab, panel):
+    lab.session.axes = ((0, 2, 1, 8), (0, 1, 2, 30))  # not bonded; not there
+    lab.session.axes_changed.emit()
+    offered = [panel.bar.scan.itemData(i) for i in range(panel.bar.scan.count())]
+    assert offered[:-1] == [tuple(d) for d in panel.document.parameters.dihedrals]
+    lab.work()
+    assert panel.plots.current is not None
+
+
+def test_a_data_set_of_another_molecule_is_no_reference(lab, panel):
+    from core.dataset import Dataset
+    from core.molecule import Molecule
+
+    water = Molecule("water", np.array([8, 1, 1]), np.eye(3))
+    lab.project.add("datasets", "water", Dataset("water", water, np.eye(3)[None], np.zeros(1)))
+    lab.session.items_changed.emit("datasets")
+    box = panel.bar.reference
+    assert [box.itemText(i) for i in range(box.count())] == ["none", "ethanol"]
+    assert panel.bar.dataset() == str(lab.data.record)
+
+
+def test_after_a_scan_that_failed_edits_ask_nothing(lab, panel):
+    panel.scan()
+    lab.say(lab.jobs(ParameterScanSpec)[-1], "failed", message="no")
+    lab.specs.clear()
+    panel.document.set_value([("bond", 0)], "k", 12.0)
+    assert not lab.specs
+
+
+def test_a_clicked_point_is_shown_in_the_molecule_view(lab, panel):
+    panel.plots.profile.clicked.emit(0, 5)
+    assert lab.session.frame == 5
+    assert len(lab.session.geometries.positions) == 24
+
+
+# -- keeping ----------------------------------------------------------------------------------
+def test_saving_reserves_a_fit_with_the_terms_and_flags(qtbot, lab, panel):
+    panel.document.set_flags([("bond", 0)], "Freeze", frozen=True)
+    panel.name.setText("my GAFF")
+    qtbot.mouseClick(panel.save, LEFT)
+    spec = lab.specs[lab.jobs(SaveTopologySpec)[0]]
+    assert spec.topology is panel.document.topology
+    assert spec.flags[0] == Flag("bond", 0, frozen=True)
+    assert spec.dataset == str(lab.data.record)
+    assert [i.name for i in lab.project.items("fits")] == ["my GAFF"]
+    assert not panel.save.isEnabled()
+    lab.say(lab.jobs(SaveTopologySpec)[0], "failed", message="the disk is full")
+    assert "the disk is full" in panel.notice.text()
+    assert panel.save.isEnabled()
+
+
+def test_charges_that_do_not_add_up_are_not_saved(qtbot, lab, panel):
+    q = rows.value(panel.document.topology, ("charge", 0), "charges")
+    panel.document.set_value([("charge", 0)], "charges", q + 0.1)
+    qtbot.mouseClick(panel.save, LEFT)
+    assert "add up to" in panel.notice.text()
+    assert not lab.jobs(SaveTopologySpec)
+
+
+def test_ethanol_of_the_tests_is_what_was_read(panel):
+    assert np.array_equal(panel.document.molecule.numbers, ETHANOL.numbers)

@@ -1,0 +1,399 @@
+"""Parameters: every term of a molecular-mechanics force field, edited by hand, and its scan."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from PySide6.QtCore import Qt, QTimer
+from PySide6.QtWidgets import (
+    QHBoxLayout,
+    QLabel,
+    QLineEdit,
+    QSizePolicy,
+    QSplitter,
+    QVBoxLayout,
+    QWidget,
+)
+
+from core.analyses.parameter_preview import Preview
+from core.analyses.parameter_scan import ParameterScan
+from core.analyses.parameters import Parameters
+from core.bonding import why_not_dihedral
+from widgets import parameter_rows as rows
+from widgets.empty import States
+from widgets.naming import named, push_button
+from widgets.palette import inks
+from widgets.parameter_bar import MAP, ParameterBar
+from widgets.parameter_document import Document
+from widgets.parameter_editor import ParameterEditor
+from widgets.parameter_follow import Follower
+from widgets.parameter_jobs import ScanMaker, TermsLoader, TermsSaver
+from widgets.parameter_plots import ParameterPlots
+from widgets.parameter_rows import Key
+from widgets.parameter_table import ParameterTable
+from widgets.session import Geometries, Session
+
+if TYPE_CHECKING:
+    from core.mm.topology import Topology
+
+PATIENCE = 0.5  # s: a question under way for longer waits behind another job
+
+
+class ParametersPanel(QWidget):
+    """One question: which term makes the surface look as it does, and what if it were another?"""
+
+    TITLE = "Parameters"
+    ORDER = 25
+    AREA = "center"
+    HELP = (
+        "Every term of GAFF on this molecule. Click a line to see its atoms in the molecule view, "
+        "or pick atoms there to find their terms. Type a value or drag a slider: the scan follows. "
+        "An orange ▲ marks parameters taken by analogy. Bold values differ from what was read; "
+        "Ctrl+Z undoes. Frozen, tied and bounds are for a refit. “Save as force field” adds the "
+        "edited terms to the project, for surfaces and dynamics."
+    )
+
+    def __init__(self, session: Session, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.session = session
+        self.document: Document | None = None
+        self.documents: list[Document] = []  # all that the undo stack may speak of
+        self.keys: list[Key] = []
+        self.maker = ScanMaker(session, self)
+        self.terms, self.saver = TermsLoader(session, self), TermsSaver(session, self)
+        self.bar = ParameterBar(session)
+        self.table = ParameterTable()
+        self.editor = ParameterEditor()
+        self.plots = ParameterPlots()
+        self.plot_states = States(self.plots)
+        self.follow, self.first = Follower(session, self), Follower(session, self)
+        self.notice = named(QLabel(wordWrap=True), "Notice")
+        self.notice.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Minimum)
+        self.notice.hide()
+        self.name = named(QLineEdit(), "Name of the force field", "Name in the project")
+        self.save = push_button("Save as force field", "Add the terms to the project as a fit")
+        self.save.clicked.connect(self.save_as)
+        self._patience = QTimer(self, interval=250)
+        self._patience.timeout.connect(self._waiting)
+        self._lay_out()
+        self._connect()
+        self._theme(session.dark)
+        self.bar.fill()
+        self._invite()
+
+    def _lay_out(self) -> None:
+        left = QWidget()
+        column = QVBoxLayout(left)
+        column.setContentsMargins(6, 0, 0, 4)
+        column.setSpacing(3)
+        column.addWidget(self.table.filter_box)
+        column.addWidget(self.table, 1)
+        column.addWidget(self.editor)
+        bottom = QHBoxLayout()
+        bottom.addWidget(self.name, 1)
+        bottom.addWidget(self.save)
+        column.addLayout(bottom)
+        across = QSplitter(Qt.Orientation.Horizontal)
+        across.addWidget(left)
+        across.addWidget(self.plot_states)
+        across.setStretchFactor(0, 5)
+        across.setStretchFactor(1, 4)
+        across.setSizes([464, 326])
+        self.states = States(across)
+        outer = QVBoxLayout(self)
+        outer.setContentsMargins(0, 0, 0, 0)
+        outer.setSpacing(2)
+        outer.addWidget(self.bar)
+        outer.addWidget(self.notice)
+        outer.addWidget(self.states, 1)
+
+    def _connect(self) -> None:
+        s = self.session
+        s.project_changed.connect(self._project_changed)
+        s.items_changed.connect(self._items_changed)
+        s.item_selected.connect(self._item_selected)
+        s.axes_changed.connect(self._axes_changed)
+        s.unit_changed.connect(self._unit_changed)
+        s.theme_changed.connect(self._theme)
+        s.atoms_picked.connect(self._picked)
+        self.maker.made.connect(self._show_scan)
+        self.maker.failed.connect(self._no_scan)
+        self.terms.loaded.connect(self._loaded)
+        self.terms.failed.connect(self._not_loaded)
+        self.saver.said.connect(self._saving)
+        self.bar.source_changed.connect(self.load)
+        self.bar.scan_changed.connect(self.scan)
+        self.table.chosen.connect(self._chosen)
+        self.table.typed.connect(self._typed)
+        self.table.refused.connect(lambda text: self._say(text, "error"))
+        self.editor.refused.connect(lambda text: self._say(text, "error"))
+        self.editor.added.connect(self._added)
+        self.follow.answered.connect(self._answered)
+        self.follow.failed.connect(self._follow_failed)
+        self.first.answered.connect(self._first_answered)
+        self.plots.point_clicked.connect(self._show_point)
+
+    # -- session ------------------------------------------------------------------------------
+    def showEvent(self, event) -> None:
+        super().showEvent(event)
+        if self.document is None and not self.terms.busy:
+            self.load()
+
+    def _project_changed(self) -> None:
+        self._forget()
+        self.bar.fill()
+        self._invite()
+        if self.isVisible():
+            self.load()
+
+    def _items_changed(self, kind: str) -> None:
+        if kind in ("datasets", "molecules", "fits"):
+            other = self.bar.fill()
+            if other and self.isVisible() and self.document is None and not self.terms.busy:
+                self.load()
+            elif self.bar.item() is None and self.document is None:
+                self._invite()
+
+    def _item_selected(self, id: str) -> None:
+        fits = self.session.project.items("fits") if self.session.project else ()
+        ours = id in {i.id for i in fits} and id != self.bar.source.currentData()
+        if ours and self.isVisible():
+            self.bar.choose(id)
+
+    def _axes_changed(self) -> None:
+        if self.document is not None and self.isVisible():
+            self._fill_scans()
+            self.scan()
+
+    def _unit_changed(self, unit: Any) -> None:
+        if self.document is not None:
+            self.table._shape = ()
+            self.table.show_document(self.document, unit, dark=self.session.dark)
+            self.editor.show_rows(self.document, self.keys, unit)
+        self.plots.set_unit(unit)
+
+    def _theme(self, dark: bool) -> None:
+        self.plots.set_dark(dark)
+        if self.document is not None:
+            self.table._shape = ()
+        self.table.show_document(self.document, self.session.unit, dark=dark)
+        self._say(self.notice.text(), str(self.notice.property("level") or "info"))
+
+    # -- reading ------------------------------------------------------------------------------
+    def _invite(self) -> None:
+        if self.bar.item() is None:
+            hint = "Drop a file with a molecule on the window; its GAFF terms are listed here."
+            self.states.empty("No molecule yet", hint)
+
+    def _forget(self) -> None:
+        for asking in (self.follow, self.first, self.terms, self.maker):
+            asking.forget()
+        self.document, self.documents, self.keys = None, [], []
+        self.table.show_document(None, self.session.unit, dark=self.session.dark)
+        self.editor.show_rows(None, [], None)
+        self.plots.clear()
+        self._say("")
+
+    def load(self) -> None:
+        """Look up the terms of what is chosen."""
+        item = self.bar.item()
+        if item is None:
+            self._invite()
+            return
+        self._say("")
+        self.states.loading("Looking up the terms …", item.name)
+        self.terms.load(item, self.bar.hyper())
+
+    def _loaded(self, parameters: Parameters) -> None:
+        self._show_document(Document(parameters, self.session.undo, self))
+
+    def _not_loaded(self, title: str, text: str, details: str) -> None:
+        self.document = None
+        self.states.failed(title, text, details=details)
+
+    def _show_document(self, document: Document) -> None:
+        if document not in self.documents:
+            self.documents.append(document)
+            document.changed.connect(lambda d=document: self._edited(d))
+            document.drafted.connect(lambda topology, d=document: self._drafted(d, topology))
+        self.document, self.keys = document, []
+        self.plots.clear()
+        self.session.atoms_highlighted.emit(())
+        self.bar.follow(document.parameters.hyper)
+        self.bar.fill_references(document.molecule)
+        self.states.ready()
+        self.table.show_document(document, self.session.unit, dark=self.session.dark)
+        self.editor.show_rows(document, [], self.session.unit)
+        if not self.name.text() or self.name.text().endswith("edited"):
+            self.name.setText(f"{document.parameters.label} edited")
+        self._warn(document)
+        shown = self.session.geometries
+        numbers = document.molecule.numbers
+        if shown is None or not np.array_equal(shown.molecule.numbers, numbers):
+            molecule = document.molecule
+            self.session.show(Geometries(molecule, molecule.positions[None], caption=molecule.name))
+        self._fill_scans()
+        self.scan()
+
+    def _warn(self, document: Document) -> None:
+        topology = document.topology
+        guessed = sum(int((t.penalty > 0).sum()) for t in topology.terms().values())
+        if guessed:
+            text = f"▲ {guessed} of the terms taken by analogy: no entry in the table is theirs."
+            self._say(text, "warning")
+        else:
+            self._say("")
+
+    # -- the scan -----------------------------------------------------------------------------
+    def _fill_scans(self) -> None:
+        if self.document is None:
+            return
+        molecule = self.document.molecule  # the axes may be those of another one
+        axes = [tuple(a) for a in self.session.axes if a is not None]
+        fitting = [a for a in axes if not why_not_dihedral(molecule, a)]
+        offered = dict.fromkeys([*fitting, *self.document.parameters.dihedrals])
+        self.bar.fill_scans(list(offered), molecule)
+
+    def scan(self) -> None:
+        """Make the geometries of the chosen scan."""
+        document, chosen = self.document, self.bar.scan.currentData()
+        if document is None:
+            return
+        if chosen is None:
+            self.plot_states.empty(
+                "Nothing turns in this molecule",
+                "Pick four atoms in the molecule view and make them an axis to see a profile.",
+            )
+            return
+        atoms = [self.bar.scan.itemData(i) for i in (0, 1)] if chosen == MAP else [chosen]
+        for follower in (self.follow, self.first):
+            follower.forget()
+        if self.plots.scan is None:
+            self.plot_states.loading("Turning the dihedral …")
+        self.maker.make(document.molecule, atoms, self.bar.dataset())
+
+    def _no_scan(self, title: str, text: str, details: str) -> None:
+        self.plots.clear()
+        self.plot_states.failed(title, text, details=details)
+
+    def _show_scan(self, scan: ParameterScan) -> None:
+        if self.document is None:
+            return
+        self.plots.show_scan(scan, self.document.molecule, self.session.unit)
+        self.plot_states.ready()
+        self.first.ask(self.document.original, scan.positions, {})
+        self._ask(self.document.topology)
+
+    def _ask(self, topology: Topology) -> None:
+        scan = self.plots.scan
+        if scan is None or self.document is None:
+            return
+        wanted: dict[str, tuple[int, ...]] = {}
+        for kind, row in self.keys:
+            if kind not in rows.ATOMIC:
+                wanted[kind] = (*wanted.get(kind, ()), row)
+        self.follow.ask(topology, scan.positions, wanted)
+        self._patience.start()
+
+    def _answered(self, preview: Preview, topology: Topology) -> None:
+        settled = self.document is not None and topology is self.document.topology
+        self.plot_states.ready()
+        if len(preview.energy) == len(self.plots.scan.positions if self.plots.scan else ()):
+            self.plots.show_current(preview, settle=settled)
+
+    def _first_answered(self, preview: Preview, _topology: Topology) -> None:
+        if self.plots.scan is not None and len(preview.energy) == len(self.plots.scan.positions):
+            self.plots.original = preview.energy
+            self.plots._scale = None
+            self.plots.draw()
+
+    def _follow_failed(self, text: str) -> None:
+        self.plot_states.failed("The energies cannot be computed", text)
+
+    def _waiting(self) -> None:
+        if not self.follow.job:
+            self._patience.stop()
+        elif self.follow.waiting > PATIENCE:
+            self.plots.figures.setText("Waiting for the job that is running …")
+
+    def _show_point(self, index: int) -> None:
+        scan, document = self.plots.scan, self.document
+        if scan is None or document is None or index < 0:
+            return
+        energies = None if self.plots.current is None else self.plots.current.energy
+        caption = f"{document.parameters.label}: scan"
+        shown = Geometries(document.molecule, scan.positions, energies, caption)
+        self.session.show(shown, frame=index)
+        self.plots.profile.set_selected(index)
+
+    # -- selecting and editing ----------------------------------------------------------------
+    def _chosen(self, keys: list[Key]) -> None:
+        self.keys = keys
+        if self.document is None:
+            return
+        self.editor.show_rows(self.document, keys, self.session.unit)
+        topology = self.document.topology
+        lit = dict.fromkeys(a for k in keys for a in rows.atoms(topology, k))
+        self.session.atoms_highlighted.emit(tuple(lit))
+        self._ask(topology)
+
+    def _picked(self, atoms: tuple[int, ...]) -> None:
+        if self.document is None or not atoms or not self.isVisible():
+            return
+        shown = self.session.geometries
+        numbers = self.document.molecule.numbers
+        if shown is None or not np.array_equal(shown.molecule.numbers, numbers):
+            return
+        keys = rows.on_atoms(self.document.topology, tuple(atoms))
+        if keys:
+            self.table.select(keys)
+            self._chosen(keys)
+
+    def _typed(self, keys: list[Key], name: str, value: float) -> None:
+        if self.document is None:
+            return
+        try:
+            self.document.set_value(keys, name, value)
+        except ValueError as error:
+            self._say(str(error), "error")
+
+    def _added(self, keys: list[Key]) -> None:
+        self.table.select(keys)
+        self._chosen(keys)
+
+    def _edited(self, document: Document) -> None:
+        if document is not self.document:  # undone in a molecule that was shown before
+            self._show_document(document)
+            return
+        if self.notice.property("level") == "error":
+            self._warn(document)
+        self.keys = [k for k in self.keys if k[1] < rows.count(document.topology, k[0])]
+        self.table.refresh()
+        self.editor.show_rows(document, self.keys, self.session.unit)
+        self._ask(document.topology)
+
+    def _drafted(self, document: Document, topology: Topology) -> None:
+        if document is self.document:
+            self._ask(topology)
+
+    # -- keeping ------------------------------------------------------------------------------
+    def save_as(self) -> None:
+        """Add the terms to the project as a force field."""
+        if self.document is not None:
+            self.saver.save(self.document, self.name.text().strip(), self.bar.dataset())
+
+    def _saving(self, text: str, level: str) -> None:
+        self.save.setEnabled(not self.saver.job)
+        self._say(text, level)
+
+    def _say(self, text: str, level: str = "info") -> None:
+        ink = inks(dark=self.session.dark)
+        colour = {"error": ink.bad, "warning": ink.accent}.get(level, ink.muted)
+        self.notice.setText(text)
+        self.notice.setVisible(bool(text))
+        self.notice.setProperty("level", level)
+        self.notice.setStyleSheet(f"border-left: 3px solid {colour}; padding: 2px 6px;")
+
+
+PANEL = ParametersPanel
