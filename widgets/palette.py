@@ -29,7 +29,7 @@ STYLES = (
 )
 REFERENCE = 0
 #: First letters of a label -> its style in every session.
-KNOWN = {"reference": REFERENCE, "mmff94": 1, "uff": 2, "gfn2": 3, "sgdml": 4, "gfn1": 6}
+KNOWN = {"reference": REFERENCE, "mmff94": 1, "uff": 2, "gfn2": 3, "sgdml": 4, "gaff": 5, "gfn1": 6}
 
 
 @dataclass(frozen=True)
@@ -58,7 +58,9 @@ class Palette:
         if key not in self.given:
             wanted = next((i for start, i in KNOWN.items() if key.startswith(start)), None)
             if wanted is None:
-                wanted = 1 + zlib.crc32(key.encode()) % (len(STYLES) - 1)
+                # never the style of a known name: that one may come later and keeps its own
+                open_ones = [i for i in range(1, len(STYLES)) if i not in KNOWN.values()]
+                wanted = open_ones[zlib.crc32(key.encode()) % len(open_ones)]
             self.given[key] = self._free(wanted)
         return Style(*STYLES[self.given[key]])
 
