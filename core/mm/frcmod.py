@@ -106,7 +106,12 @@ def _torsions(topology: Topology) -> Iterator[str]:
 
 
 def _impropers(topology: Topology) -> Iterator[str]:
-    for types, (rows, _, note) in _grouped(topology, topology.improper).items():
+    for types, (rows, atoms, note) in _grouped(topology, topology.improper).items():
+        if len(rows) > 1:
+            raise FrcmodError(
+                f"the improper {_key(types)} at atoms {'-'.join(str(a + 1) for a in atoms)} has "
+                f"{len(rows)} terms; an frcmod file holds one. Export as json or prmtop"
+            )
         k, n, phase = rows[0]
         values = f"{k / KCAL_MOL:.8g}  {math.degrees(phase):.8g}  {n:.1f}"
         # tleap skips four columns, where torsions have their number of paths

@@ -8,15 +8,10 @@ import numpy as np
 from PySide6.QtCore import Qt, QTimer
 from PySide6.QtGui import QKeySequence, QShortcut
 from PySide6.QtWidgets import (
-    QFrame,
-    QHBoxLayout,
     QLabel,
     QProgressBar,
     QPushButton,
-    QScrollArea,
     QSizePolicy,
-    QSplitter,
-    QVBoxLayout,
     QWidget,
 )
 
@@ -26,6 +21,7 @@ from core.engine.events import FINAL, Event
 from widgets.commands import AddItem
 from widgets.dynamics_form import DynamicsForm
 from widgets.empty import States
+from widgets.form_beside import in_a_row, lay_out
 from widgets.loading import load_item
 from widgets.run_data import RunData
 from widgets.run_head import RunHead
@@ -107,38 +103,14 @@ class DynamicsPanel(QWidget):
         self._project_changed()
 
     def _lay_out(self) -> None:
-        left = QWidget()
-        column = QVBoxLayout(left)
-        column.setContentsMargins(6, 4, 6, 4)
-        column.setSpacing(4)
-        column.addWidget(self.form)
-        column.addStretch(1)
-        column.addWidget(self.why)
-        column.addWidget(self.progress)
-        buttons = QHBoxLayout()
-        for button in (self.run, self.stop, self.cancel):
-            buttons.addWidget(button, 1)
-        column.addLayout(buttons)
-        self.settings = QScrollArea(widgetResizable=True)
-        self.settings.setFrameShape(QFrame.Shape.NoFrame)
-        self.settings.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
-        self.settings.setWidget(left)
-        self.settings.setMinimumWidth(FORM_WIDTH)
-        right = QWidget()
-        box = QVBoxLayout(right)
-        box.setContentsMargins(4, 4, 6, 4)
-        box.setSpacing(3)
-        box.addWidget(self.head)
-        box.addWidget(self.states, 1)
-        splitter = QSplitter(Qt.Orientation.Horizontal)
-        splitter.addWidget(self.settings)
-        splitter.addWidget(right)
-        splitter.setStretchFactor(1, 1)
-        splitter.setCollapsible(1, False)
-        splitter.setSizes([FORM_WIDTH, 480])
-        outer = QVBoxLayout(self)
-        outer.setContentsMargins(0, 0, 0, 0)
-        outer.addWidget(splitter)
+        buttons = in_a_row(self.run, self.stop, self.cancel)
+        self.settings, _ = lay_out(
+            self,
+            (self.form, None, self.why, self.progress, buttons),
+            (self.head, self.states),
+            width=FORM_WIDTH,
+            rest=480,
+        )
 
     def _fold(self) -> None:
         hidden = self.settings.isVisible()

@@ -8,22 +8,18 @@ import numpy as np
 from PySide6.QtCore import Qt
 from PySide6.QtGui import QKeySequence, QShortcut
 from PySide6.QtWidgets import (
-    QFrame,
-    QHBoxLayout,
     QLabel,
     QProgressBar,
     QPushButton,
-    QScrollArea,
     QSizePolicy,
-    QSplitter,
     QToolButton,
-    QVBoxLayout,
     QWidget,
 )
 
 from core.analyses.surface import Surface, SurfaceSpec
 from core.engine.events import FINAL, Event
 from widgets.empty import States
+from widgets.form_beside import in_a_row, lay_out
 from widgets.loading import load_item
 from widgets.palette import inks
 from widgets.session import Session
@@ -105,42 +101,17 @@ class SurfacePanel(QWidget):
         self._project_changed()
 
     def _lay_out(self) -> None:
-        left = QWidget()
-        column = QVBoxLayout(left)
-        column.setContentsMargins(6, 4, 6, 4)
-        column.setSpacing(4)
-        column.addWidget(self.form, 1)
-        row = QHBoxLayout()
-        row.addWidget(QLabel("Dots"))
-        row.addWidget(self.points, 1)
-        column.addLayout(row)
-        column.addWidget(self.why)
-        column.addWidget(self.progress)
-        buttons = QHBoxLayout()
-        for button in (self.compute, self.stop, self.cancel):
-            buttons.addWidget(button, 1)
-        column.addLayout(buttons)
-        self.settings = QScrollArea(widgetResizable=True)
-        self.settings.setFrameShape(QFrame.Shape.NoFrame)
-        self.settings.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
-        self.settings.setWidget(left)
-        self.settings.setMinimumWidth(FORM_WIDTH)
-        right = QWidget()
-        box = QVBoxLayout(right)
-        box.setContentsMargins(4, 4, 6, 4)
-        box.setSpacing(3)
-        box.addWidget(self.notice)
-        box.addWidget(self.states, 1)
+        dots = in_a_row(QLabel("Dots"), self.points, stretch=(0, 1))
+        buttons = in_a_row(self.compute, self.stop, self.cancel)
+        self.settings, self.splitter = lay_out(
+            self,
+            (self.form, dots, self.why, self.progress, buttons),
+            (self.notice, self.states),
+            width=FORM_WIDTH,
+            rest=470,
+            stretch_first=True,
+        )
         self.display.bar.put_first(self.fold)
-        self.splitter = QSplitter(Qt.Orientation.Horizontal)
-        self.splitter.addWidget(self.settings)
-        self.splitter.addWidget(right)
-        self.splitter.setStretchFactor(1, 1)
-        self.splitter.setCollapsible(1, False)
-        self.splitter.setSizes([FORM_WIDTH, 470])
-        outer = QVBoxLayout(self)
-        outer.setContentsMargins(0, 0, 0, 0)
-        outer.addWidget(self.splitter)
 
     def _fold(self) -> None:
         hidden = self.settings.isVisible()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections import Counter
 from pathlib import Path
 
@@ -170,6 +171,23 @@ def test_an_frcmod_cannot_hold_two_values_of_one_type() -> None:
     found.bond.parameters["k"] = found.bond.parameters["k"] * np.linspace(1.0, 1.1, 8)
     with pytest.raises(FrcmodError, match="one value per type"):
         frcmod(found, table("gaff").masses)
+
+
+def test_an_improper_of_several_terms_is_refused_not_cut() -> None:
+    mol = molecule("CC(N)=O")
+    found = assign(mol, atom_types(mol), np.zeros(9), table("gaff"))
+    old = found.improper
+    twice = Term(
+        "improper",
+        np.concatenate([old.atoms, old.atoms[:1]]),
+        {
+            "k": np.append(old.parameters["k"], 0.01),
+            "n": np.append(old.parameters["n"], 1.0),
+            "phase": np.append(old.parameters["phase"], 0.0),
+        },
+    )
+    with pytest.raises(FrcmodError, match="has 2 terms"):
+        frcmod(dataclasses.replace(found, improper=twice), table("gaff").masses)
 
 
 def test_impropers_are_where_tleap_looks_for_them() -> None:
