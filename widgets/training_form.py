@@ -248,8 +248,8 @@ class TrainingForm(QWidget):
             f"{dataset.molecule.formula}: {len(dataset)} frames, {energies} energies and {forces} "
             f"forces found{level}"
         )
-        if not forces:
-            self._dataset_problem = "No frame of this data set has forces: nothing to train on."
+        if not forces and not energies:
+            self._dataset_problem = "No frame of this data set has labels: nothing to train on."
         self._edited()
 
     # -- judging ------------------------------------------------------------------------------
@@ -267,10 +267,16 @@ class TrainingForm(QWidget):
         rows += [f"{title}: {box.problem()}" for title, box in titles if box.problem()]
         rows += self.form.problems()
         if not rows and self.dataset is not None:
-            usable = int(self.dataset.has_forces.sum())
+            usable, what = int(self.dataset.has_forces.sum()), "forces"
+            info = self.info()
+            if not usable and info is not None and info.energies_suffice:
+                usable, what = int(self.dataset.has_energy.sum()), "an energy"
             asked = self.n_train.value() + self.n_valid.value() + self.n_test.value()
-            if self.n_train.value() >= usable or asked > usable:
-                rows.append(f"{asked} frames asked, but only {usable} have forces")
+            if not usable:
+                method = info.label if info is not None else "it"
+                rows.append(f"No frame has forces: nothing to train on for {method}")
+            elif self.n_train.value() >= usable or asked > usable:
+                rows.append(f"{asked} frames asked, but only {usable} have {what}")
         if not self.name.text().strip():
             rows.append("Name: a name is needed")
         return tuple(rows)

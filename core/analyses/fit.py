@@ -97,6 +97,7 @@ def run(spec: FitSpec, context: Context) -> Fit:
             n_test=spec.n_test,
             seed=spec.seed,
             method=spec.method,
+            energies_suffice=cls.INFO.energies_suffice,
         )
     for note in notes.values():
         context.log(note)

@@ -81,8 +81,11 @@ def draw(
     n_test: int = 0,
     seed: int = 0,
     method: str = "energy-stratified",
+    energies_suffice: bool = False,
 ) -> tuple[Split, dict[str, str]]:
     """Draw a split from the frames that have forces and do not repeat an earlier frame.
+
+    energies_suffice: where no frame has forces, those with an energy are taken instead.
 
     Training frames first, by `method`; validation and test frames from what is left, by the same
     method (farthest-point: at random, since errors should be measured where frames are, not where
@@ -97,7 +100,7 @@ def draw(
             f"seed {seed}, {n_train} training, {n_valid} validation and {n_test} test frames: "
             "at least 1 training frame and no negative numbers"
         )
-    pool, notes = usable(dataset)
+    pool, notes = usable(dataset, energies_suffice=energies_suffice)
     if n_train > len(pool):
         left_out = f" ({'; '.join(notes.values())})" if notes else ""
         raise SplitError(
@@ -122,21 +125,27 @@ def draw(
     return Split(train=train, valid=valid, test=test, seed=seed, method=method), notes
 
 
-def usable(dataset: Dataset) -> tuple[np.ndarray, dict[str, str]]:
+def usable(
+    dataset: Dataset, *, energies_suffice: bool = False
+) -> tuple[np.ndarray, dict[str, str]]:
     """Frames (from 0) that can be drawn, and notes on those that cannot.
 
-    Raises SplitError where no frame has forces.
+    Raises SplitError where no frame has forces (nor, where energies suffice, an energy).
     """
-    if dataset.forces is None or not dataset.has_forces.any():
+    notes = {}
+    labelled, what = dataset.has_forces, "forces"
+    if energies_suffice and not labelled.any():
+        labelled, what = dataset.has_energy, "energy"
+        notes["energies only"] = "no frame has forces: fitted to energies alone"
+    if not labelled.any():
         raise SplitError(
             f"{dataset.name} has no forces: {int(dataset.has_energy.sum())} energies and 0 forces "
             "found in it. Training needs forces; import a file that has them"
         )
-    notes = {}
-    pool = np.flatnonzero(dataset.has_forces)
-    missing = np.flatnonzero(~dataset.has_forces)
+    pool = np.flatnonzero(labelled)
+    missing = np.flatnonzero(~labelled)
     if len(missing):
-        notes["without forces"] = f"left out, no forces: {_frames(missing)}"
+        notes[f"without {what}"] = f"left out, no {what}: {_frames(missing)}"
     if dataset.has_energy[pool].any() and not dataset.has_energy[pool].all():
         missing = pool[~dataset.has_energy[pool]]
         pool = pool[dataset.has_energy[pool]]

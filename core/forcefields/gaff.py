@@ -82,6 +82,7 @@ class GAFF(ForceField):
         batched=True,
         gpu=True,
         needs_bonds=True,
+        energies_suffice=True,
         elements=(1, 6, 7, 8, 9, 15, 16, 17, 35, 53),
     )
     Hyper = Hyper

@@ -61,6 +61,7 @@ class GAFFMorse(GAFF):
         batched=True,
         gpu=True,
         needs_bonds=True,
+        energies_suffice=True,
         elements=GAFF.INFO.elements,
     )
     Hyper = MorseHyper

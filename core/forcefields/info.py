@@ -50,6 +50,7 @@ class Info:
     elements: tuple[int, ...] = ()
     parameters: tuple[Parameter, ...] = ()
     ready: bool = False
+    energies_suffice: bool = False  # can be fitted to frames without forces
 
     @property
     def must_be_trained(self) -> bool:

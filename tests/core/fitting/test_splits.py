@@ -95,3 +95,15 @@ def test_energies_are_needed_only_to_sort_by_them(data):
         draw(bare, n_train=10, n_valid=0)
     split, _ = draw(bare, n_train=10, n_valid=0, method="random")
     assert len(split.train) == 10
+
+
+def test_energies_alone_are_drawn_only_where_they_suffice(data):
+    bare = dataclasses.replace(data, forces=None)
+    with pytest.raises(SplitError, match="has no forces"):
+        draw(bare, n_train=10, n_valid=0)
+    split, notes = draw(bare, n_train=10, n_valid=5, energies_suffice=True)
+    assert (len(split.train), len(split.valid)) == (10, 5)
+    assert "energies alone" in notes["energies only"]
+    # frames with forces win where there are some
+    _, notes = draw(data, n_train=10, n_valid=0, energies_suffice=True)
+    assert "energies only" not in notes
