@@ -75,7 +75,7 @@ class GAFF(ForceField):
         family="MM",
         doi="10.1002/jcc.20035",
         about="General AMBER force field for organic molecules; every term can be seen and edited.",
-        implementation="PEScape, torch float64; types by own SMARTS, tables 1.81 and 2.2.20",
+        implementation="PEScape, torch float64; own typing rules, tables 1.81 and 2.2.20",
         trainable=True,
         ready=True,
         differentiable=True,
