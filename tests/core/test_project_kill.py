@@ -160,7 +160,9 @@ def test_killed_at_random_moments_nothing_is_lost(tmp_path: Path) -> None:
     ) as nursery:
         assert nursery.stdin is not None
         assert nursery.stdout is not None
-        for round_ in range(ROUNDS):
+        for round_ in range(4 * ROUNDS):
+            if round_ >= ROUNDS and interrupted > ROUNDS // 3:
+                break  # how many kills fall into an operation depends on the speed of the disk
             operations, wait = rng.integers(0, 12), rng.uniform(0, 30)
             print(round_, operations, wait, file=nursery.stdin, flush=True)
             assert int(nursery.stdout.readline()) == 9, "it ended by itself"
