@@ -16,6 +16,7 @@ from core.analyses import surface_tools
 from core.analyses.dynamics import Trajectory
 from core.analyses.errors import Errors
 from core.analyses.surface import Surface
+from core.bonding import chain_label
 from core.geometry import measure
 from core.units import KCAL_MOL
 
@@ -148,8 +149,7 @@ def maps(surface: Surface, *, reference: int, top: float = 12.0) -> Figure:
 
 def axis_label(surface: Surface, k: int) -> str:
     """For example C1–C2–O3–H9."""
-    symbols = surface.molecule.symbols
-    return "–".join(f"{symbols[a]}{a + 1}" for a in surface.axes[k].atoms)
+    return chain_label(surface.molecule, surface.axes[k].atoms)
 
 
 def parity(errors: Errors) -> Figure:

@@ -40,6 +40,11 @@ def label(molecule: Molecule, atom: int) -> str:
     return f"{SYMBOLS[molecule.numbers[atom]]}{atom + 1}"
 
 
+def chain_label(molecule: Molecule, atoms: Sequence[int]) -> str:
+    """Several atoms in one name, for example C1–C2–O3–H9."""
+    return "–".join(label(molecule, atom) for atom in atoms)
+
+
 def connectivity(numbers: np.ndarray, positions: np.ndarray) -> np.ndarray:
     """Bonds (B,2), i < j, from covalent radii (Cordero 2008) x BOND_FACTOR.
 

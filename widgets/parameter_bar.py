@@ -9,6 +9,7 @@ import numpy as np
 from PySide6.QtCore import Qt, Signal
 from PySide6.QtWidgets import QGridLayout, QLabel, QSizePolicy, QWidget
 
+from core.bonding import chain_label
 from core.dataset import Dataset
 from core.molecule import Molecule
 from core.storage import peek
@@ -16,7 +17,6 @@ from widgets.field_list import references
 from widgets.forms import Choice
 from widgets.naming import named
 from widgets.session import Session
-from widgets.surface_data import dihedral_label
 
 VERSIONS = (("GAFF 1.81", "gaff"), ("GAFF2 2.2.20", "gaff2"))
 CHARGES = (
@@ -150,7 +150,7 @@ class ParameterBar(QWidget):
         kept = self.scan.currentData()
         self.scan.clear()
         for atoms in axes:
-            self.scan.addItem(dihedral_label(molecule, atoms), tuple(atoms))
+            self.scan.addItem(chain_label(molecule, atoms), tuple(atoms))
         if len(axes) > 1 and set(axes[0][1:3]) != set(axes[1][1:3]):
             self.scan.addItem("map of the first two", MAP)
         at = next((i for i in range(self.scan.count()) if self.scan.itemData(i) == kept), 0)

@@ -10,6 +10,7 @@ from PySide6.QtWidgets import QSizePolicy, QSplitter, QStackedWidget, QVBoxLayou
 from core.analyses import surface_tools as tools
 from core.analyses.parameter_preview import Preview
 from core.analyses.parameter_scan import ParameterScan
+from core.bonding import chain_label
 from core.molecule import Molecule
 from core.units import KCAL_MOL, EnergyUnit
 from widgets.curves import Legend
@@ -17,7 +18,7 @@ from widgets.naming import text_label
 from widgets.palette import STYLES, inks, palette
 from widgets.plot_tools import PlotMenu, PlotWidget, Table, paper
 from widgets.profile import ProfileView
-from widgets.surface_data import dihedral_label, line_step, nice_limit, shown_range
+from widgets.surface_data import line_step, nice_limit, shown_range
 from widgets.surface_grid import Map, Scale, SurfaceGrid
 from widgets.surface_view import DegreeAxis
 
@@ -197,7 +198,7 @@ class ParameterPlots(QWidget):
         """Another scan: its energies come later."""
         self.scan, self.current, self.original = scan, None, None
         self._scale, self._unit = None, unit
-        labels = [dihedral_label(molecule, a.atoms) for a in scan.axes]
+        labels = [chain_label(molecule, a.atoms) for a in scan.axes]
         self._names = (labels[0], labels[1] if len(labels) > 1 else "")
         if scan.label:
             palette().reference(scan.label)

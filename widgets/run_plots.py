@@ -10,6 +10,7 @@ from PySide6.QtWidgets import QHBoxLayout, QLabel, QSplitter, QToolButton, QVBox
 
 from core.analyses import surface_tools as tools
 from core.analyses.surface import Axis
+from core.bonding import chain_label
 from core.geometry import measure
 from widgets.curves import LiveCurve
 from widgets.histogram import TemperatureHistogram
@@ -20,7 +21,6 @@ from widgets.run_data import RunData
 from widgets.session import Session
 from widgets.surface_data import (
     SurfaceData,
-    dihedral_label,
     line_step,
     nice_limit,
     nice_step,
@@ -201,7 +201,7 @@ class RunPlots(QWidget):
             one += f" (faint: {min(data.replicas - 1, OTHERS)} more)"
         self.where.setText("All frames of all replicas" if self.density.isChecked() else one)
         view = self.grid if len(axes) == 2 else self.profile
-        names = [dihedral_label(data.molecule, a.atoms) + " (°)" for a in axes]
+        names = [chain_label(data.molecule, a.atoms) + " (°)" for a in axes]
         labels = (names[0], names[1] if len(names) > 1 else "")
         map_, scale = self._background(axes)
         view.show_maps(axes, labels, [map_], scale)

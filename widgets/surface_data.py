@@ -143,16 +143,6 @@ def blank_layer(label: str, key: str, shape: tuple[int, int], axes: tuple) -> La
     )
 
 
-def atom_label(molecule: Molecule, atom: int) -> str:
-    """C1: element and number from 1."""
-    return f"{molecule.symbols[atom]}{atom + 1}"
-
-
-def dihedral_label(molecule: Molecule, atoms: tuple[int, ...]) -> str:
-    """C1–C2–O3–H9."""
-    return "–".join(atom_label(molecule, a) for a in atoms)
-
-
 def degrees_text(angle: float) -> str:
     """An angle in rad as whole or tenth degrees with a true minus sign."""
     value = round(math.degrees(angle), 1)

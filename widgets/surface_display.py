@@ -7,6 +7,7 @@ from PySide6.QtCore import QTimer, Signal
 from PySide6.QtWidgets import QLabel, QSizePolicy, QStackedLayout, QVBoxLayout, QWidget
 
 from core.analyses import surface_tools as tools
+from core.bonding import chain_label
 from core.geometry import measure
 from core.units import KCAL_MOL
 from widgets.palette import chip, inks
@@ -17,7 +18,6 @@ from widgets.surface_data import (
     HELD_NOTE,
     SurfaceData,
     degrees_text,
-    dihedral_label,
     line_step,
     nice_limit,
     nice_step,
@@ -138,7 +138,7 @@ class SurfaceDisplay(QWidget):
         if self.data is None:
             return
         self.stack.setCurrentWidget(self.view)
-        labels = [dihedral_label(self.data.molecule, a.atoms) + " (°)" for a in self.data.axes]
+        labels = [chain_label(self.data.molecule, a.atoms) + " (°)" for a in self.data.axes]
         names = (labels[0], labels[1] if len(labels) > 1 else "")
         if self._mode == "both":
             maps, scale = self._maps("energy")
@@ -260,7 +260,7 @@ class SurfaceDisplay(QWidget):
         data, unit, dark = self.data, self.session.unit, self.session.dark
         assert data is not None
         angles = tools.grid_angles(data.axes)[index]
-        names = [dihedral_label(data.molecule, a.atoms) for a in data.axes]
+        names = [chain_label(data.molecule, a.atoms) for a in data.axes]
         text = ", ".join(f"{n} {degrees_text(v)}" for n, v in zip(names, angles, strict=True))
         parts = []
         for x in data.layers:

@@ -21,13 +21,12 @@ from PySide6.QtWidgets import (
 )
 
 from core.analyses.surface import Axis, SurfaceSpec
-from core.bonding import dihedrals, why_not_dihedral
+from core.bonding import chain_label, dihedrals, why_not_dihedral
 from core.dataset import Dataset
 from core.molecule import Molecule
 from widgets.field_list import FieldList
 from widgets.loading import load_item
 from widgets.session import Geometries, Session
-from widgets.surface_data import dihedral_label
 
 MAX_POINTS = 40_000  # per force field: a 200 x 200 map
 
@@ -290,10 +289,10 @@ class SurfaceForm(QWidget):
                 molecule = self.start.molecule
                 rows = [tuple(r) for r in self.start.dihedrals]
                 for atoms in rows:
-                    box.addItem(dihedral_label(molecule, atoms), atoms)
+                    box.addItem(chain_label(molecule, atoms), atoms)
                 inside = chosen is not None and max(chosen) < len(molecule.numbers)
                 if chosen is not None and inside and tuple(chosen) not in rows:
-                    label = dihedral_label(molecule, chosen)
+                    label = chain_label(molecule, chosen)
                     box.addItem(f"{label} (picked)", tuple(chosen))
             if which == 1:
                 box.insertItem(0, "none: a profile", None)

@@ -14,7 +14,9 @@ import numpy as np
 
 from app.cli_output import plain, write_text
 from app.console import Console, UserError
+from core.analyses import surface_tools
 from core.analyses.surface import Axis, Layer, Surface, SurfaceSpec
+from core.geometry import wrap
 from core.units import KCAL_MOL
 
 NAME = "scan"
@@ -107,8 +109,7 @@ def parse_axis(text: str) -> Axis:
 
 def grid_degrees(surface: Surface) -> np.ndarray:
     """Requested angles (G,A) in degrees, second axis fastest."""
-    values = np.meshgrid(*[axis.values() for axis in surface.axes], indexing="ij")
-    return np.degrees(np.stack([v.ravel() for v in values], axis=1))
+    return np.degrees(surface_tools.grid_angles(surface.axes))
 
 
 def surface_csv(surface: Surface) -> str:
@@ -142,15 +143,12 @@ def axis_names(surface: Surface) -> list[str]:
 
 def relative_kcal(layer: Layer) -> np.ndarray:
     """(G,) kcal/mol above the layer's own minimum."""
-    energy = np.asarray(layer.energy)
-    low = np.nanmin(energy) if np.isfinite(energy).any() else 0.0
-    return (energy - low) / KCAL_MOL
+    return surface_tools.zeroed(layer.energy) / KCAL_MOL
 
 
 def off_degrees(surface: Surface, layer: Layer) -> float:
     """Largest |requested - measured| dihedral, degrees."""
-    measured = np.degrees(np.asarray(layer.measured))
-    off = (grid_degrees(surface) - measured + 180) % 360 - 180
+    off = np.degrees(wrap(surface_tools.grid_angles(surface.axes) - layer.measured))
     good = np.isfinite(off)
     return float(np.abs(off[good]).max()) if good.any() else float("nan")
 

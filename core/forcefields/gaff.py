@@ -81,7 +81,6 @@ class GAFF(ForceField):
         differentiable=True,
         batched=True,
         gpu=True,
-        needs_bonds=True,
         energies_suffice=True,
         elements=(1, 6, 7, 8, 9, 15, 16, 17, 35, 53),
     )

@@ -60,7 +60,6 @@ class GAFFMorse(GAFF):
         differentiable=True,
         batched=True,
         gpu=True,
-        needs_bonds=True,
         energies_suffice=True,
         elements=GAFF.INFO.elements,
     )

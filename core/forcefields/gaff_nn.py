@@ -110,7 +110,6 @@ class GAFFNN(ForceField):
         differentiable=True,
         batched=True,
         gpu=True,
-        needs_bonds=True,
         absolute_energy=True,
         elements=(1, 6, 7, 8, 9, 15, 16, 17, 35, 53),
     )

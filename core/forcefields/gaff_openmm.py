@@ -38,7 +38,6 @@ class GAFFOpenMM(DataForceField):
         doi="10.1021/acs.jpcb.3c06662",
         about="GAFF run by OpenMM's Reference platform, to check our own evaluation against.",
         implementation="OpenMM; types, charges and parameters as in GAFF here",
-        needs_bonds=True,
         elements=GAFF.INFO.elements,
     )
     Hyper = Hyper

@@ -45,7 +45,6 @@ class Info:
     batched: bool = False
     gpu: bool = False
     uncertainty: bool = False
-    needs_bonds: bool = False
     absolute_energy: bool = False  # energies comparable with the reference without a shift
     elements: tuple[int, ...] = ()
     parameters: tuple[Parameter, ...] = ()

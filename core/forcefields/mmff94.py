@@ -38,7 +38,6 @@ class MMFF94(RDKitForceField):
         doi="10.1002/(SICI)1096-987X(199604)17:5/6<490::AID-JCC1>3.0.CO;2-P",
         about="General force field for organic molecules, from ab initio data. No training.",
         implementation="RDKit (Tosco, Stiefl & Landrum 2014), no non-bonded cut-off",
-        needs_bonds=True,
         elements=ELEMENTS,
     )
     Hyper = Hyper

@@ -21,7 +21,6 @@ class UFF(RDKitForceField):
         doi="10.1021/ja00051a040",
         about="Covers nearly all elements, roughly. Differs between programs by 3-40 kcal/mol.",
         implementation="RDKit, without electrostatics, no van der Waals cut-off",
-        needs_bonds=True,
     )
 
     def build(self, mol: Mol) -> Any:
