@@ -32,6 +32,9 @@ METHODS = {
     "random": "every frame is as likely as any other",
     "evenly-spaced": "every k-th frame: for trajectories",
     "farthest-point": "the most different geometries first",
+    "cluster": "as many frames from every group of like shapes",
+    "trajectory-block": "training, validation and test frames from separate stretches of the file",
+    "surface-region": "trained inside a range of a dihedral, tested outside",
 }
 
 

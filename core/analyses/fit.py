@@ -23,7 +23,8 @@ class FitSpec:
     """Train `key` on a saved Dataset.
 
     n_train, n_valid, n_test (0 = all that is left, at most 1000) frames are drawn with `seed` by
-    `method` unless `split` is given. out: folder for model.npz (empty = keep in memory only).
+    `method` unless `split` is given (region: for the method surface-region, as "1-2-3-9:-90:90",
+    atoms from 1, degrees). out: folder for model.npz (empty = keep in memory only).
     """
 
     key: str
@@ -38,6 +39,7 @@ class FitSpec:
     device: str = "cpu"
     label: str = ""
     out: str = ""
+    region: str = ""
 
 
 @wire
@@ -98,6 +100,7 @@ def run(spec: FitSpec, context: Context) -> Fit:
             seed=spec.seed,
             method=spec.method,
             energies_suffice=cls.INFO.energies_suffice,
+            region=spec.region,
         )
     for note in notes.values():
         context.log(note)

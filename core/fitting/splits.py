@@ -8,8 +8,11 @@ import numpy as np
 
 from core.dataset import Dataset, Split
 from core.descriptors.pair_distances import pair_distances, repeated_frames
+from core.fitting.partitions import PartitionError, sides, stretches
 
 MAX_TEST = 1000  #: test frames when all that is left is asked for
+GROUPS = 10  #: clusters of a split by cluster
+BLOCKS, REGION = "trajectory-block", "surface-region"
 
 
 class SplitError(ValueError):
@@ -64,13 +67,33 @@ def farthest_point(
     return pool[chosen]
 
 
+def by_cluster(pool: np.ndarray, n: int, rng: np.random.Generator, dataset: Dataset) -> np.ndarray:
+    """n frames, as many from every cluster of like shapes (small ones give all they have)."""
+    from core.fitting.clusters import clusters
+
+    label = clusters(dataset.positions[pool], min(GROUPS, n), seed=int(rng.integers(2**31)))
+    order = rng.permutation(len(pool))
+    # place within its own cluster, in shuffled order: the first of each, the second of each …
+    place = np.empty(len(pool), dtype=np.int64)
+    for name in np.unique(label):
+        mine = order[label[order] == name]
+        place[mine] = np.arange(len(mine))
+    return pool[order[np.argsort(place[order], kind="stable")][:n]]
+
+
 Method = Callable[[np.ndarray, int, np.random.Generator, Dataset], np.ndarray]
 METHODS: dict[str, Method] = {
     "energy-stratified": energy_stratified,
     "random": random,
     "evenly-spaced": evenly_spaced,
     "farthest-point": farthest_point,
+    "cluster": by_cluster,
+    BLOCKS: evenly_spaced,
+    REGION: random,
 }
+#: how validation and test frames are drawn where that is not as the training frames: errors should
+#: be measured where frames are, not where they are rare
+LATER = {"farthest-point": random, "cluster": random}
 
 
 def draw(
@@ -82,16 +105,19 @@ def draw(
     seed: int = 0,
     method: str = "energy-stratified",
     energies_suffice: bool = False,
+    region: str = "",
 ) -> tuple[Split, dict[str, str]]:
     """Draw a split from the frames that have forces and do not repeat an earlier frame.
 
     energies_suffice: where no frame has forces, those with an energy are taken instead.
 
     Training frames first, by `method`; validation and test frames from what is left, by the same
-    method (farthest-point: at random, since errors should be measured where frames are, not where
-    they are rare). n_test 0 = all that is left, at most 1000. Validation and test get what is
-    left when that is less than asked. Returns the split and notes: what was left out, and why.
-    Raises SplitError when there are no forces or fewer usable frames than n_train.
+    method (see LATER for the exceptions). n_test 0 = all that is left, at most 1000. Validation and
+    test get what is left when that is less than asked. trajectory-block: the three parts come from
+    consecutive stretches of the file. surface-region: training and validation frames from inside
+    `region` ("1-2-3-9:-90:90"), test frames from outside. Returns the split and notes: what was
+    left out, and why. Raises SplitError when there are no forces or fewer usable frames than
+    n_train, or no such region.
     """
     if method not in METHODS:
         raise SplitError(f"there is no split {method!r}; there are: {', '.join(METHODS)}")
@@ -108,21 +134,45 @@ def draw(
         )
     # the size is part of the key: the points of a learning curve are independent samples
     rng = np.random.default_rng([seed, n_train])
-    train = METHODS[method](pool, n_train, rng, dataset)
+    pools = _pools(pool, dataset, method, (n_train, n_valid, n_test), region)
+    if n_train > len(pools[0]):
+        raise SplitError(
+            f"{dataset.name}: {n_train} training frames asked, {len(pools[0])} lie in {region}"
+        )
+    train = METHODS[method](pools[0], n_train, rng, dataset)
     # a shuffled order makes every prefix a fair smaller sample of the same kind
     train = rng.permutation(train)
-    later = METHODS["random" if method == "farthest-point" else method]
-    rest = np.setdiff1d(pool, train)
+    later = LATER.get(method, METHODS[method])
+    rest = np.setdiff1d(pools[1], train)
     valid = _at_most(later, rest, n_valid, rng, dataset)
     if len(valid) < n_valid:
         notes["validation"] = f"{len(valid)} of {n_valid} validation frames: no more are left"
-    rest = np.setdiff1d(rest, valid)
+    rest = np.setdiff1d(np.setdiff1d(pools[2], train), valid)
     test = _at_most(later, rest, n_test or MAX_TEST, rng, dataset)
     if n_test and len(test) < n_test:
         notes["test"] = f"{len(test)} of {n_test} test frames: no more are left"
     elif len(test) == 0:
         notes["test"] = "no frames are left to test on"
     return Split(train=train, valid=valid, test=test, seed=seed, method=method), notes
+
+
+def _pools(
+    pool: np.ndarray, dataset: Dataset, method: str, sizes: tuple[int, int, int], region: str
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """From where training, validation and test frames are drawn."""
+    if method == BLOCKS:
+        n_train, n_valid, n_test = sizes
+        left = max(len(pool) - n_train - n_valid, 0)
+        n_test = min(n_test or MAX_TEST, left)
+        first, second, third = stretches(pool, (n_train, min(n_valid, len(pool) - n_train), n_test))
+        return first, second, third
+    if method == REGION:
+        try:
+            inside, outside = sides(pool, dataset, region)
+        except PartitionError as error:
+            raise SplitError(f"{dataset.name}: {error}") from None
+        return inside, inside, outside
+    return pool, pool, pool
 
 
 def usable(

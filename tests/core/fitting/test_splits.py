@@ -4,7 +4,9 @@ import numpy as np
 import pytest
 
 from core.dataset import Dataset
+from core.fitting.clusters import clusters
 from core.fitting.splits import METHODS, SplitError, draw
+from core.geometry import measure
 from tests.molecules import ETHANOL, ethanol_frames
 
 M = 200
@@ -19,14 +21,17 @@ def data() -> Dataset:
 
 @pytest.mark.parametrize("method", METHODS)
 def test_parts_never_overlap_and_the_seed_decides(data, method):
-    first, notes = draw(data, n_train=50, n_valid=20, n_test=30, seed=3, method=method)
-    again, _ = draw(data, n_train=50, n_valid=20, n_test=30, seed=3, method=method)
-    other, _ = draw(data, n_train=50, n_valid=20, n_test=30, seed=4, method=method)
+    sizes = {"n_train": 50, "n_valid": 20, "n_test": 30, "method": method}
+    region = "6-1-2-3:30:-60" if method == "surface-region" else ""
+    first, notes = draw(data, seed=3, region=region, **sizes)
+    again, _ = draw(data, seed=3, region=region, **sizes)
+    other, _ = draw(data, seed=4, region=region, **sizes)
     assert [len(first.train), len(first.valid), len(first.test)] == [50, 20, 30]
     assert (first.method, first.seed, notes) == (method, 3, {})
     np.testing.assert_array_equal(first.train, again.train)
     np.testing.assert_array_equal(first.test, again.test)
-    assert method == "evenly-spaced" or set(first.train) != set(other.train)
+    drawn_by_place = method in ("evenly-spaced", "trajectory-block")
+    assert drawn_by_place or set(first.train) != set(other.train)
 
 
 def test_stratified_draws_follow_the_energies(data):
@@ -107,3 +112,49 @@ def test_energies_alone_are_drawn_only_where_they_suffice(data):
     # frames with forces win where there are some
     _, notes = draw(data, n_train=10, n_valid=0, energies_suffice=True)
     assert "energies only" not in notes
+
+
+def test_blocks_keep_the_parts_apart_in_time(data):
+    split, _ = draw(data, n_train=50, n_valid=20, n_test=30, method="trajectory-block")
+    assert split.train.max() < split.valid.min() <= split.valid.max() < split.test.min()
+    whole, notes = draw(data, n_train=M, n_valid=10, method="trajectory-block")
+    assert (len(whole.train), len(whole.valid), len(whole.test)) == (M, 0, 0)
+    assert "no frames" in notes["test"]
+
+
+def test_every_cluster_gives_as_many_frames(data):
+    """Three shapes of 150, 40 and 10 frames: 30 training frames take ten of each."""
+    rng = np.random.default_rng(1)
+    stretch = np.repeat([1.0, 1.2, 1.4], [150, 40, 10])
+    still = ETHANOL.positions + 1e-3 * rng.normal(size=(M, 9, 3))
+    shapes = dataclasses.replace(data, positions=still * stretch[:, None, None])
+    label = clusters(shapes.positions, 3)
+    assert np.bincount(label).tolist() == [150, 40, 10]
+    assert all(len(set(label[stretch == s])) == 1 for s in (1.0, 1.2, 1.4))
+    split, _ = draw(shapes, n_train=30, n_valid=0, method="cluster")
+    assert min(np.bincount(np.searchsorted([1.1, 1.3], stretch[split.train]))) >= 2
+    assert (stretch[split.test] == 1.0).mean() > 0.7  # tested where frames are
+
+
+def test_a_region_is_trained_inside_and_tested_outside(data):
+    split, _ = draw(data, n_train=20, n_valid=5, method="surface-region", region="6-1-2-3:30:-60")
+    phi = np.degrees(measure(data.positions, (5, 0, 1, 2)))
+    inside = (phi >= 30) | (phi <= -60)
+    assert inside[np.concatenate([split.train, split.valid])].all()
+    assert not inside[split.test].any()
+
+
+@pytest.mark.parametrize(
+    ("region", "says"),
+    [
+        ("", "needs the region"),
+        ("1-2-3:0:90", "cannot be read"),
+        ("1-2-3-x:0:90", "cannot be read"),
+        ("1-2-3-4:0:nan", "cannot be read"),
+        ("1-2-3-40:0:90", "outside 1..9"),
+        ("1-2-3-4:0:360", "all 200 frames lie in"),
+    ],
+)
+def test_a_region_that_cannot_be(data, region, says):
+    with pytest.raises(SplitError, match=says):
+        draw(data, n_train=2, n_valid=0, method="surface-region", region=region)
