@@ -12,7 +12,7 @@ from core.storage import StorageError
 
 FORMAT = "pescape-project"
 VERSION = 1
-KINDS = ("molecules", "datasets", "fits", "surfaces", "runs", "errors")
+KINDS = ("molecules", "datasets", "fits", "surfaces", "runs", "errors", "studies")
 FILE = storage.PROJECT_FILE
 CARD = "item.json"
 MAX_NAME = 200

@@ -15,6 +15,7 @@ from core.wire import wire
 if TYPE_CHECKING:
     from core.dataset import Dataset
     from core.engine.context import Context
+    from core.forcefields.info import Info
 
 
 @wire
@@ -78,7 +79,6 @@ def run(spec: FitSpec, context: Context) -> Fit:
     from core.dataset import Dataset
     from core.engine import system
     from core.fitting.part import Part
-    from core.fitting.splits import draw
     from core.forcefields.base import ForceFieldError
     from core.forcefields.load import field_class, hyper_from, save_model
 
@@ -88,20 +88,7 @@ def run(spec: FitSpec, context: Context) -> Fit:
     hyper = hyper_from(cls, spec.hyper)
     storage.make_folder(spec.out)
     dataset = storage.load(spec.dataset, Dataset)
-    notes: dict[str, str] = {}
-    if spec.split is not None:
-        split = check_split(spec.split, dataset)
-    else:
-        split, notes = draw(
-            dataset,
-            n_train=spec.n_train,
-            n_valid=spec.n_valid,
-            n_test=spec.n_test,
-            seed=spec.seed,
-            method=spec.method,
-            energies_suffice=cls.INFO.energies_suffice,
-            region=spec.region,
-        )
+    split, notes = drawn(spec, dataset, cls.INFO)
     for note in notes.values():
         context.log(note)
     device = spec.device if spec.device != "cpu" else context.device
@@ -134,6 +121,24 @@ def run(spec: FitSpec, context: Context) -> Fit:
     )
     storage.save_result(spec.out, result)
     return result
+
+
+def drawn(spec: FitSpec, dataset: Dataset, info: Info) -> tuple[Split, dict[str, str]]:
+    """The frames that a fit takes, and notes on those left out. Raises SplitError, ValueError."""
+    from core.fitting.splits import draw
+
+    if spec.split is not None:
+        return check_split(spec.split, dataset), {}
+    return draw(
+        dataset,
+        n_train=spec.n_train,
+        n_valid=spec.n_valid,
+        n_test=spec.n_test,
+        seed=spec.seed,
+        method=spec.method,
+        energies_suffice=info.energies_suffice,
+        region=spec.region,
+    )
 
 
 def check_split(split: Split, dataset: Dataset) -> Split:

@@ -1,0 +1,198 @@
+"""Training sets that flatten the error over the whole configuration space."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from core.analyses.fit import FitSpec
+from core.dataset import Split
+from core.wire import wire
+
+if TYPE_CHECKING:
+    from core.dataset import Dataset
+    from core.engine.context import Context
+
+
+@wire
+@dataclass(frozen=True, eq=False)
+class FlattenSpec:
+    """Choose fit.n_train frames so that no group of shapes is predicted badly.
+
+    The data set is sorted into `groups` clusters. Starting from the share `start` of the frames,
+    each of `rounds` rounds trains, looks at the force RMSE of every cluster among the frames not
+    held out, and adds frames from those worse than the mean, the more the worse they are.
+    Compared with as many frames drawn by fit.method; both judged on frames neither saw. Poltavsky &
+    Tkatchenko, J. Phys. Chem. Lett. 12, 6551 (2021), fig. 10.
+    """
+
+    fit: FitSpec
+    groups: int = 50
+    start: float = 0.5
+    rounds: int = 4
+    label: str = ""
+    out: str = ""
+
+
+@wire
+@dataclass(frozen=True, eq=False)
+class Flatten:
+    """K clusters: size (K,) frames, before and after (K,) eV/Å RMSE on the test frames, NaN where a
+    cluster has none there. rmse_before, rmse_after: of all test frames. split: the frames chosen,
+    with the same validation and test frames as before; split_before: drawn by fit.method. cluster
+    (M,) of each frame. rounds: RMSE of the worst cluster and of all after each round (2,R).
+    """
+
+    label: str
+    key: str
+    size: np.ndarray
+    before: np.ndarray
+    after: np.ndarray
+    rmse_before: float
+    rmse_after: float
+    split: Split
+    split_before: Split
+    cluster: np.ndarray
+    rounds: np.ndarray
+    fit: FitSpec
+    seconds: float = 0.0
+    stopped: bool = False
+    notes: dict[str, str] = field(default_factory=dict)
+
+
+def run(spec: FlattenSpec, context: Context) -> Flatten:
+    """See FlattenSpec. Raises ValueError, SplitError or ForceFieldError saying what to change."""
+    import dataclasses
+    import time
+
+    from core import storage
+    from core.analyses.fit import drawn
+    from core.dataset import Dataset
+    from core.fitting.clusters import clusters
+    from core.fitting.part import Part
+    from core.forcefields.load import field_class
+
+    if not 0 < spec.start < 1 or spec.rounds < 1 or spec.groups < 2:
+        raise ValueError("the first share must lie between 0 and 1, with a round and two groups")
+    begin = time.perf_counter()
+    storage.make_folder(spec.out)
+    dataset = storage.load(spec.fit.dataset, Dataset)
+    split, notes = drawn(spec.fit, dataset, field_class(spec.fit.key).INFO)
+    if not len(split.test):
+        raise ValueError("no frames are left to judge by: ask for fewer training frames")
+    if dataset.forces is None or not dataset.has_forces[split.test].all():
+        raise ValueError(f"{dataset.name}: groups are compared by their forces, and it has none")
+    label = clusters(dataset.positions, spec.groups, seed=spec.fit.seed)
+    context.log(f"{label.max() + 1} groups of {np.bincount(label).min()} frames and more")
+    held = np.concatenate([split.valid, split.test])
+    pool = np.setdiff1d(np.flatnonzero(dataset.has_forces), held)
+    rng = np.random.default_rng([spec.fit.seed, len(split.train)])
+    total, first = len(split.train), max(2, round(spec.start * len(split.train)))
+    # drawing shuffles: every beginning of the training frames is a fair sample too
+    chosen = split.train[:first]
+    track: list[tuple[float, float]] = []
+    steps = np.diff(np.round(np.linspace(first, total, spec.rounds + 1)).astype(int))
+    share = 1.0 / (len(steps) + 2)
+    for i, more in enumerate(steps):
+        if context.stopping:
+            break
+        part = Part(context, i * share, (i + 1) * share)
+        part.progress(0.0, f"round {i + 1} of {len(steps)}, {len(chosen)} frames")
+        rest = np.setdiff1d(pool, chosen)
+        frames, rmse = _errors(spec, dataset, split, chosen, rest, part)
+        worst = _by_group(rmse**2, label[frames]) ** 0.5
+        track.append((float(np.nanmax(worst)), float(np.sqrt(np.mean(rmse**2)))))
+        context.curve("worst group", len(chosen), track[-1][0], x_label="training frames",
+                      y_label="force RMSE (eV/Å)")  # fmt: skip
+        context.curve("all frames", len(chosen), track[-1][1], x_label="training frames",
+                      y_label="force RMSE (eV/Å)")  # fmt: skip
+        chosen = np.concatenate([chosen, pick(frames, rmse, label[frames], int(more), rng)])
+    after = dataclasses.replace(split, train=chosen, method="flattened")
+    found = {}
+    for i, (name, one) in enumerate((("before", split), ("after", after))):
+        if name == "before" and len(chosen) < total:  # stopped: compare sets of one size
+            one = dataclasses.replace(split, train=split.train[: len(chosen)])
+        part = Part(context, (len(steps) + i) * share, (len(steps) + i + 1) * share)
+        part.progress(0.0, f"errors {name}")
+        frames, rmse = _errors(spec, dataset, split, one.train, split.test, part)
+        found[name] = (_by_group(rmse**2, label[frames], label.max() + 1) ** 0.5,
+                       float(np.sqrt(np.mean(rmse**2))), one)  # fmt: skip
+    result = Flatten(
+        label=spec.label or "Flattened training set",
+        key=spec.fit.key,
+        size=np.bincount(label),
+        before=found["before"][0],
+        after=found["after"][0],
+        rmse_before=found["before"][1],
+        rmse_after=found["after"][1],
+        split=found["after"][2],
+        split_before=found["before"][2],
+        cluster=label,
+        rounds=np.array(track).T.reshape(2, -1),
+        fit=dataclasses.replace(spec.fit, split=None),
+        seconds=time.perf_counter() - begin,
+        stopped=context.stopping,
+        notes=notes,
+    )
+    storage.save_result(spec.out, result)
+    return result
+
+
+def pick(
+    frames: np.ndarray, rmse: np.ndarray, group: np.ndarray, n: int, rng: np.random.Generator
+) -> np.ndarray:
+    """n of `frames` from the groups worse than the mean, as many as their RMSE exceeds it.
+
+    frames, rmse (eV/Å), group (P,). Within a group at random: its worst frames alone may be all of
+    one kind. Where the bad groups have too few frames, the worst of the others fill up.
+    """
+    n = min(n, len(frames))
+    worst = _by_group(rmse**2, group) ** 0.5
+    mean = float(np.sqrt(np.mean(rmse**2)))
+    weight = np.nan_to_num(np.clip(worst - mean, 0, None))[group]
+    # Efraimidis & Spirakis: the n largest of log(u) / weight are a weighted draw without repeats
+    with np.errstate(divide="ignore"):
+        key = np.where(weight > 0, np.log(rng.random(len(frames))) / weight, -np.inf)
+    order = np.lexsort((-rmse, -key))
+    return frames[order[:n]]
+
+
+def _errors(
+    spec: FlattenSpec,
+    dataset: Dataset,
+    split: Split,
+    train: np.ndarray,
+    judged: np.ndarray,
+    context: Context,
+) -> tuple[np.ndarray, np.ndarray]:
+    """(frames, force RMSE of each eV/Å) of a training on `train`; failed frames are left out."""
+    import dataclasses
+
+    from core.fitting.evaluation import predict_frames
+    from core.fitting.judge import Quiet
+    from core.forcefields.load import field_class, hyper_from
+
+    cls = field_class(spec.fit.key)
+    none = np.zeros(0, dtype=np.int64)
+    blind = dataclasses.replace(split, train=train, test=none)
+    values = hyper_from(cls, spec.fit.hyper)
+    part = Quiet(context, 0.0, 0.9, device=spec.fit.device)
+    model = cls.fit(dataset, blind, values, part)
+    _, forces, _, _ = predict_frames(model, dataset, judged, Quiet(context, 0.9, 1.0))
+    assert dataset.forces is not None
+    rmse = np.sqrt(np.square(forces - dataset.forces[judged]).mean((1, 2)))
+    good = np.isfinite(rmse)
+    return judged[good], rmse[good]
+
+
+def _by_group(values: np.ndarray, group: np.ndarray, count: int | None = None) -> np.ndarray:
+    """Mean of values (P,) over each group (K,), NaN where a group has none."""
+    count = int(group.max()) + 1 if count is None else int(count)
+    n = np.bincount(group, minlength=count)
+    total = np.bincount(group, values, minlength=count)
+    return np.divide(total, n, out=np.full(count, np.nan), where=n > 0)
+
+
+SPEC = FlattenSpec

@@ -1,0 +1,231 @@
+"""Splits on show, learning curves, searches and flattened training sets."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+
+from core import storage
+from core.analyses import flatten, learning, search, splitting
+from core.analyses.fit import FitSpec
+from core.analyses.flatten import FlattenSpec
+from core.analyses.learning import Candidate, LearningSpec
+from core.analyses.search import Range, SearchSpec
+from core.analyses.splitting import SplittingSpec
+from core.engine.context import Cancelled, Context
+from core.fitting.search import suggestions
+from core.fitting.splits import SplitError, draw
+from tests.molecules import ethanol_frames, labelled
+
+SETTINGS = {"sigma": 20.0, "symmetries": False}
+
+
+@pytest.fixture(scope="module")
+def data():
+    return labelled(ethanol_frames(160), key="mmff94")
+
+
+@pytest.fixture(scope="module")
+def path(data, tmp_path_factory) -> str:
+    file = tmp_path_factory.mktemp("data") / "record.npz"
+    storage.save(file, data)
+    return str(file)
+
+
+def fit_spec(path: str, **more) -> FitSpec:
+    return FitSpec("sgdml", path, n_train=20, n_valid=20, n_test=40, hyper=SETTINGS, **more)
+
+
+class Recorder(Context):
+    """Keeps events; asks to stop after `stop` frames, kills after `kill`."""
+
+    def __init__(self, *, stop: int = 10**9, kill: int = 10**9) -> None:
+        self.events: list = []
+        super().__init__(self._take)
+        self._ends = (stop, kill)
+
+    def _take(self, kind, fraction, payload) -> None:
+        self.events.append((kind, payload))
+        seen = sum(k == "frame" for k, _ in self.events)
+        if seen >= self._ends[0]:
+            self.request_stop()
+        if seen >= self._ends[1]:
+            self.request_cancel()
+
+
+# -- split on show --------------------------------------------------------------------------------
+def test_the_split_on_show_is_the_one_the_fit_takes(data, path):
+    spec = fit_spec(path, seed=5)
+    shown = splitting.run(SplittingSpec(spec, ((1, 0, 2, 8),)), Context())
+    drawn, _ = draw(data, n_train=20, n_valid=20, n_test=40, seed=5)
+    np.testing.assert_array_equal(shown.split.train, drawn.train)
+    assert shown.angles.shape == (160, 1)
+    np.testing.assert_array_equal(shown.energies, data.energies)
+    with pytest.raises(SplitError, match="needs the region"):
+        splitting.run(SplittingSpec(dataclasses.replace(spec, method="surface-region")), Context())
+
+
+# -- learning curves ------------------------------------------------------------------------------
+def test_errors_fall_with_more_frames_and_a_killed_run_goes_on(path, tmp_path):
+    spec = LearningSpec(
+        path,
+        (Candidate("rough", "sgdml", SETTINGS), Candidate("none", "sgdml", {"sigma": -1.0})),
+        sizes=(40, 10),
+        repeats=2,
+        n_valid=0,
+        n_test=60,
+        out=str(tmp_path),
+    )
+    with pytest.raises(Cancelled):
+        learning.run(spec, Recorder(kill=3))
+    kept = storage.load(tmp_path / "partial.npz").points
+    assert 2 <= sum(not p.problem for p in kept) < 4
+    context = Recorder()
+    found = learning.run(spec, context)
+    assert str(found.points[: len(kept)]) == str(kept)
+    whole = learning.run(dataclasses.replace(spec, out=""), Context())
+    assert [(p.label, p.n_train, p.force_mae) for p in found.points if not p.problem] == [
+        (p.label, p.n_train, p.force_mae) for p in whole.points if not p.problem
+    ]
+    sizes, mean, spread = found.mean("rough")
+    assert sizes.tolist() == [10, 40]
+    assert mean[0] > 1.5 * mean[1]
+    assert (spread > 0).all()
+    failed = [p for p in found.points if p.label == "none"]
+    assert len(failed) == 4
+    assert "sigma" in failed[0].problem
+    assert str(storage.load(tmp_path / "record.npz").points) == str(found.points)
+    # another question does not take these points
+    other = dataclasses.replace(spec, sizes=(12,), candidates=spec.candidates[:1])
+    assert {p.n_train for p in learning.run(other, Context()).points} == {12}
+
+
+def test_stop_keeps_the_points_so_far(path):
+    spec = LearningSpec(path, (Candidate("a", "sgdml", SETTINGS),), (10, 12, 14), n_valid=0)
+    found = learning.run(spec, Recorder(stop=2))
+    assert found.stopped
+    assert len(found.points) == 2
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        ({"candidates": ()}, "needs a force field"),
+        ({"sizes": ()}, "needs a force field"),
+        ({"sizes": (0,)}, "at least one frame"),
+        ({"candidates": (Candidate("a", "sgdml"), Candidate("a", "gaff"))}, "same name"),
+        ({"sizes": (500,)}, "160 can be used"),
+    ],
+)
+def test_learning_curves_that_cannot_be(path, change, says):
+    spec = LearningSpec(path, (Candidate("a", "sgdml", SETTINGS),), (10,))
+    with pytest.raises(ValueError, match=says):
+        learning.run(dataclasses.replace(spec, **change), Context())
+
+
+# -- search ---------------------------------------------------------------------------------------
+SIGMA = Range("sigma", 2.0, 200.0, log=True, steps=4)
+
+
+def test_a_grid_finds_the_lowest_validation_error_and_goes_on_after_a_kill(path, tmp_path):
+    spec = SearchSpec(
+        fit_spec(path), (SIGMA, Range("symmetries", choices=(True, False))), out=str(tmp_path)
+    )
+    with pytest.raises(Cancelled):
+        search.run(spec, Recorder(kill=5))
+    found = search.run(spec, Recorder())
+    assert len(found.trials) == 8
+    force = [t.force_rmse for t in found.trials]
+    assert found.best == int(np.argmin(force))
+    assert found.hyper["sigma"] == found.trials[found.best].values["sigma"]
+    assert {t.values["sigma"] for t in found.trials} == {2.0, 9.28318, 43.0887, 200.0}
+    again = search.run(dataclasses.replace(spec, out=""), Context())
+    assert [t.force_rmse for t in again.trials] == force
+    assert min(force) < 0.7 * max(force)
+
+
+def test_optuna_is_deterministic_and_resumes_as_if_nothing_had_happened(path, tmp_path):
+    spec = SearchSpec(fit_spec(path), (SIGMA,), "optuna", trials=6, out=str(tmp_path))
+    with pytest.raises(Cancelled):
+        search.run(spec, Recorder(kill=3))
+    found = search.run(spec, Context())
+    whole = search.run(dataclasses.replace(spec, out=""), Context())
+    assert [t.values for t in found.trials] == [t.values for t in whole.trials]
+    assert all(2.0 <= t.values["sigma"] <= 200.0 for t in found.trials)
+    more = search.run(dataclasses.replace(spec, trials=7), Context())  # a few more of the same
+    assert more.trials[:6] == found.trials
+
+
+def test_optuna_beats_blind_choice_on_a_known_function():
+    """(log10 s - 1)² + (n - 3)², 25 trials: the best lies near the minimum."""
+    ranges = (SIGMA, Range("search_frames", 10, 40, whole=True))
+    spec = SearchSpec(FitSpec("sgdml", ""), ranges, "optuna", trials=25)
+    count, ask = suggestions(spec, ())
+    trials: list[search.Trial] = []
+    for _ in range(count):
+        v = ask(trials)
+        assert isinstance(v["search_frames"], int)
+        y = (np.log10(v["sigma"]) - 1) ** 2 + ((v["search_frames"] - 20) / 10) ** 2
+        trials.append(search.Trial(v, y, y, 0.0))
+    assert min(t.force_rmse for t in trials) < 0.05
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        ({"ranges": ()}, "needs a setting"),
+        ({"ranges": (Range("sigmoid", 1, 2),)}, "no setting 'sigmoid'"),
+        ({"ranges": (Range("sigma", 2, 1),)}, "is no range"),
+        ({"ranges": (Range("sigma", 0, 1, log=True),)}, "above 0"),
+        ({"ranges": (Range("sigma", 1, 2, steps=5000),)}, "at most 2000"),
+        ({"method": "guess"}, "no search 'guess'"),
+        ({"objective": "beauty"}, "not for 'beauty'"),
+    ],
+)
+def test_searches_that_cannot_be(path, change, says):
+    spec = SearchSpec(fit_spec(path), (SIGMA,))
+    with pytest.raises(ValueError, match=says):
+        search.run(dataclasses.replace(spec, **change), Context())
+
+
+def test_a_search_where_everything_fails_has_no_winner(path):
+    spec = SearchSpec(fit_spec(path), (Range("sigma", -2.0, -1.0, steps=2),))
+    found = search.run(spec, Context())
+    assert found.best == -1
+    assert all("sigma" in t.problem for t in found.trials)
+
+
+# -- flattening -----------------------------------------------------------------------------------
+def test_picks_come_from_the_bad_groups_first():
+    rng = np.random.default_rng(0)
+    group = np.repeat([0, 1, 2], [50, 30, 20])
+    rmse = np.where(group == 2, 1.0, np.where(group == 1, 0.2, 0.1))
+    got = flatten.pick(np.arange(100), rmse, group, 15, rng)
+    assert len(set(got)) == 15
+    assert (group[got] == 2).all()
+    more = flatten.pick(np.arange(100), rmse, group, 30, rng)
+    assert np.bincount(group[more]).tolist() == [0, 10, 20]  # then the worst of the others
+
+
+def test_a_rare_shape_is_predicted_better_by_a_flattened_set(data, tmp_path):
+    """150 frames near the minimum, 10 with long bonds: chosen frames must hold more of those."""
+    rng = np.random.default_rng(2)
+    near = ethanol_frames(150)
+    far = near[:12] * 1.06 + 0.01 * rng.normal(size=(12, 9, 3))
+    both = labelled(np.concatenate([near, far]), key="mmff94")
+    storage.save(tmp_path / "d.npz", both)
+    spec = FlattenSpec(fit_spec(str(tmp_path / "d.npz"), method="random"), groups=4, rounds=2,
+                       out=str(tmp_path / "out"))  # fmt: skip
+    context = Recorder()
+    found = flatten.run(spec, context)
+    rare = np.arange(162) >= 150
+    assert rare[found.split.train].sum() > rare[found.split_before.train].sum()
+    assert len(found.split.train) == 20
+    assert not set(found.split.train) & set(found.split.test)
+    assert np.nanmax(found.after) < np.nanmax(found.before)
+    assert found.rounds.shape == (2, 2)
+    assert {p["name"] for k, p in context.events if k == "curve"} == {"worst group", "all frames"}
+    kept = storage.load(tmp_path / "out" / "record.npz")
+    np.testing.assert_array_equal(kept.split.train, found.split.train)
+    with pytest.raises(ValueError, match="share"):
+        flatten.run(dataclasses.replace(spec, start=1.0), Context())
