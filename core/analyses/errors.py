@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from core.elements import SYMBOLS
 from core.fieldref import FieldRef
 from core.molecule import frozen_array
 from core.wire import wire
@@ -44,7 +45,9 @@ class Errors:
     field's energies are absolute (then 0). NaN where there was nothing to compare. energies,
     predicted_energies (E,) eV; force_errors (K,) eV/Å: |dF| of each component (at most 200 000,
     drawn at random); forces and predicted_forces (P,): a random 5000 components at most, for parity
-    plots; frame_force_mae (M,) eV/Å, one per frame asked, NaN where there was nothing to compare.
+    plots; frame_force_mae (M,) eV/Å and frame_energy_error (M,) eV (predicted minus reference), one
+    per frame asked, NaN where there was nothing to compare. frames (M,): the frames asked, from 0
+    in the data set. element_force: symbol -> (MAE, RMSE) eV/Å of the force components on its atoms.
     predict_bulk_ms, predict_single_ms: milliseconds per geometry in large batches and one by one.
     """
 
@@ -65,6 +68,9 @@ class Errors:
     predict_single_ms: float = float("nan")
     force_errors: np.ndarray = field(default_factory=lambda: np.zeros(0))
     notes: dict[str, str] = field(default_factory=dict)
+    frames: np.ndarray = field(default_factory=lambda: np.zeros(0, dtype=np.int64))
+    frame_energy_error: np.ndarray = field(default_factory=lambda: np.zeros(0))
+    element_force: dict[str, tuple[float, ...]] = field(default_factory=dict)
 
 
 def run(spec: ErrorsSpec, context: Context) -> Errors:
@@ -120,6 +126,8 @@ def evaluate(
     df = forces[ok_f] - true_f[ok_f]
     per_frame = np.full(len(frames), np.nan)
     per_frame[ok_f] = np.abs(df).mean((1, 2))
+    per_energy = np.full(len(frames), np.nan)
+    per_energy[ok_e] = de
     flat = np.abs(df).reshape(-1)
     rng = np.random.default_rng(0)
     pairs = rng.permutation(flat.size)[:PARITY] if flat.size > PARITY else np.arange(flat.size)
@@ -146,7 +154,18 @@ def evaluate(
             single_ms(force_field, dataset.positions[frames], context) if timing else float("nan")
         ),
         notes=notes,
+        frames=np.asarray(frames, dtype=np.int64),
+        frame_energy_error=per_energy,
+        element_force=_by_element(df, dataset.molecule.numbers),
     )
+
+
+def _by_element(df: np.ndarray, numbers: np.ndarray) -> dict[str, tuple[float, ...]]:
+    """symbol -> (MAE, RMSE) eV/Å of force errors df (F,N,3), in the order of the numbers."""
+    if not df.size:
+        return {}
+    parts = {SYMBOLS[int(z)]: df[:, numbers == z] for z in np.unique(numbers)}
+    return {name: (_mean(np.abs(d)), _mean(d**2) ** 0.5) for name, d in parts.items()}
 
 
 def _mean(values: np.ndarray) -> float:

@@ -130,3 +130,24 @@ def test_cancel_is_heard(data):
     context.request_cancel()
     with pytest.raises(Cancelled):
         evaluate(Spring(ETHANOL), data, np.arange(M), context, label="s")
+
+
+def test_errors_by_element_and_by_frame(data):
+    """Forces wrong by 0.5 eV/Å on the oxygen alone, energies by 1 eV in one frame."""
+    o = int(np.flatnonzero(ETHANOL.numbers == 8)[0])
+    clean = dataclasses.replace(data, forces=-data.positions)
+    forces = clean.forces.copy()
+    forces[:, o, 1] += 0.5
+    energies = np.square(data.positions).sum((1, 2)) / 2 + 3.0
+    energies[7] -= 1.0
+    wrong = dataclasses.replace(data, forces=forces, energies=energies)
+    frames = np.arange(5, 25)
+    spring = Spring(ETHANOL)
+    spring.INFO = dataclasses.replace(spring.INFO, absolute_energy=True)
+    found = evaluate(spring, wrong, frames, Context(), label="s", timing=False)
+    assert set(found.element_force) == {"H", "C", "O"}
+    assert found.element_force["O"] == pytest.approx((0.5 / 3, 0.5 / 3**0.5))
+    assert found.element_force["H"] == (0.0, 0.0)
+    np.testing.assert_array_equal(found.frames, frames)
+    assert found.frame_energy_error[2] == pytest.approx(1.0)
+    assert np.abs(np.delete(found.frame_energy_error, 2)).max() < 1e-12
