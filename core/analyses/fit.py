@@ -94,6 +94,7 @@ def run(spec: FitSpec, context: Context) -> Fit:
     device = spec.device if spec.device != "cpu" else context.device
     start = time.perf_counter()
     part = Part(context, 0.0, 0.95, device=device)
+    part.folder = spec.out  # a fit that was killed goes on from what it left there
     model = cls.fit(dataset, split, hyper, part)
     seconds = time.perf_counter() - start
     label = spec.label or f"{cls.INFO.label}, {len(split.train)} frames"

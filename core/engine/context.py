@@ -31,7 +31,9 @@ class Context:
         *,
         device: str = "cpu",
         job: str = "",
+        folder: str = "",
     ) -> None:
+        """folder: where checkpoints may be kept until the job is done, "" = nowhere."""
         self._emit = emit or (lambda kind, fraction, payload: None)
         self._cancel = threading.Event()
         self._stop = threading.Event()
@@ -40,6 +42,7 @@ class Context:
         self._pending: tuple[float, dict[str, Any]] | None = None
         self.device = device
         self.job = job
+        self.folder = folder
 
     # -- in ---------------------------------------------------------------------------------
     def request_cancel(self) -> None:
