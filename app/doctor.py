@@ -10,6 +10,7 @@ import ctypes
 import importlib.metadata
 import os
 import platform
+import shutil
 import sys
 
 #: Shared library -> Debian package, for Qt's GUI and offscreen rendering by VTK.
@@ -57,6 +58,13 @@ PACKAGES = (
     "vtk",
     "matplotlib",
 )
+#: Optional package -> what it is for, and the extra of ours that brings it.
+OPTIONAL = {
+    "openmm": ("GAFF by OpenMM, its file formats and its dynamics", "openmm"),
+    "openff-nagl-models": ("AM1-BCC charges by NAGL", "nagl"),
+    "openbabel-wheel": ("Ghemical", "openbabel"),
+    "pyscf": ("reference calculations", "references"),
+}
 
 
 def missing_libraries(*, window: bool = True) -> dict[str, str]:
@@ -141,6 +149,7 @@ def report() -> list[str]:
         except importlib.metadata.PackageNotFoundError:
             version = "not installed"
         lines.append(f"{name:<19} {version}")
+    lines += optional()
     missing = missing_libraries()
     lines.append(f"Screen      {screen() or 'none (the window needs one; the commands do not)'}")
     if not missing_libraries(window=False):
@@ -154,6 +163,21 @@ def report() -> list[str]:
     except ImportError as error:
         lines.append(f"GPU         unknown: torch cannot be imported ({error})")
     lines.append(sentence(missing) if missing else "Libraries   all there")
+    return lines
+
+
+def optional() -> list[str]:
+    """A line for each optional package or program: its version, or what it would be for."""
+    lines = []
+    for name, (purpose, extra) in OPTIONAL.items():
+        try:
+            text = importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            text = f"not installed; optional, for {purpose}: pip install pescape[{extra}]"
+        lines.append(f"{name:<19} {text}")
+    found = shutil.which("antechamber")
+    absent = "not on PATH; optional, for AM1-BCC charges by AmberTools"
+    lines.append(f"{'antechamber':<19} {found or absent}")
     return lines
 
 

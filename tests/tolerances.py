@@ -26,3 +26,5 @@ NAGL_RMS = 0.02  # e, NAGL (trained on ELF10 averages) against one conformer's A
 MM_EXPORT = 1e-5  # kcal/mol, any term of an exported field as the other program computes it
 REFIT_RECOVERS = 1e-4  # eV, energies of terms fitted to data that such terms made
 REFIT_NORMAL_EQUATIONS = 1e-5  # relative, RMSE from the normal equations against the field's own
+OBENERGY_PRINTS = 6e-4  # kJ/mol, obenergy prints three decimals
+SAME_ANGLE = 1e-8  # kcal/mol, impropers read from their other end: the same angle

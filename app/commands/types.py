@@ -44,20 +44,19 @@ def read(options: argparse.Namespace, console: Console) -> Any:
     """The molecule of the options, with bonds; --charge replaces the charge of the file."""
     import dataclasses
 
-    molecule = _from_file(options.molecule, console)
-    if options.charge is not None and options.charge != molecule.charge:
-        bare = dataclasses.replace(molecule, orders=molecule.orders * 0)
-        molecule = dataclasses.replace(bare, charge=options.charge)
-    return molecule
+    molecule = console.molecule(options.molecule)
+    if options.charge is None or options.charge == molecule.charge:
+        return molecule
+    from core.bonding import with_orders
 
-
-def _from_file(source: str, console: Console) -> Any:
-    if not source.lower().endswith(".mol2"):
-        return console.molecule(source)
-    from core.mm.mol2 import read_mol2
-    from core.readers.errors import ReaderError
-
-    try:
-        return read_mol2(source)[0]
-    except ReaderError as error:
-        raise UserError(str(error)) from None
+    odd = (int(molecule.numbers.sum()) - options.charge) % 2
+    changed = dataclasses.replace(molecule, charge=options.charge, multiplicity=1 + odd)
+    known, note = with_orders(changed)
+    if note:
+        raise UserError(
+            f"--charge {options.charge:+d} does not fit the bonds of {options.molecule}; with "
+            f"{molecule.charge:+d} it was read: correct one of them, or give the molecule as MOL "
+            "or SDF",
+            status=1,
+        )
+    return known

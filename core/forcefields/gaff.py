@@ -17,6 +17,7 @@ import torch
 from core.bonding import label, with_bonds
 from core.dataset import Dataset, Split
 from core.fitting.mm_field import FitHyper
+from core.fitting.mm_start import is_saved, saved_terms
 from core.forcefields.base import ForceField, ForceFieldError, hyper
 from core.forcefields.info import Info
 from core.mm import energy as mm
@@ -52,12 +53,14 @@ class Source:
     parameters: str = hyper(
         "",
         label="Parameter file",
-        help="frcmod: added to the tables, its values win. prmtop: everything is taken from it.",
+        help="frcmod: added to the tables, its values win. prmtop: everything is taken from it. A "
+        "saved GAFF model: its terms, and in a fit its flags (frozen, tied, bounds).",
     )
     mol2: str = hyper(
         "",
         label="mol2 file",
-        help="Atom types (and charges, see there) from this file instead of our own.",
+        help="Atom types (and charges, see there) from this file instead of our own. Of one with "
+        "SYBYL types only the charges are taken.",
     )
 
 
@@ -175,6 +178,11 @@ def parametrise(molecule: Molecule, hyper: Hyper) -> tuple[Molecule, Topology]:
     """
     path = hyper.parameters
     try:
+        if is_saved(path):
+            if hyper.mol2 or hyper.charges not in ("auto", "given"):
+                raise ForceFieldError("a saved model has its own types and charges: leave the "
+                                      "mol2 file out, and the charges on auto")  # fmt: skip
+            return saved_terms(path, molecule)
         if path and _is_prmtop(path):
             return _from_prmtop(molecule, hyper)
         return _from_tables(molecule, hyper)
@@ -217,10 +225,13 @@ def _from_tables(molecule: Molecule, hyper: Hyper) -> tuple[Molecule, Topology]:
 
     types: tuple[str, ...] | None = None
     given: np.ndarray | None = None
+    remarks: tuple[str, ...] = ()
     if hyper.mol2:
-        from core.mm.mol2 import read_mol2
+        from core.mm.mol2 import gaff_types, read_mol2
 
         file, types, given = read_mol2(hyper.mol2)
+        if not gaff_types(types):
+            types, remarks = None, ("atom types: our own, those of the mol2 file are SYBYL's",)
         molecule = _same_atoms(molecule, file.numbers, file.bonds, hyper.mol2)
         if (
             given is not None
@@ -245,7 +256,8 @@ def _from_tables(molecule: Molecule, hyper: Hyper) -> tuple[Molecule, Topology]:
     charges = _charges(molecule, method, given)
     extra = read_frcmod(hyper.parameters) if hyper.parameters else None
     topology = assign(molecule, types, charges, table(hyper.flavour), extra=extra)
-    return molecule, dataclasses.replace(topology, notes=(*topology.notes, f"charges: {method}"))
+    notes = (*topology.notes, *remarks, f"charges: {method}")
+    return molecule, dataclasses.replace(topology, notes=notes)
 
 
 def _charges(molecule: Molecule, method: str, given: np.ndarray | None = None) -> np.ndarray:

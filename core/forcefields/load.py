@@ -76,7 +76,8 @@ def make(ref: FieldRef, molecule: Molecule | None, *, device: str = "cpu") -> Fo
 
         atom = int(np.flatnonzero(molecule.numbers == missing[0])[0]) + 1
         raise ForceFieldError(
-            f"{cls.INFO.label} does not cover {SYMBOLS[missing[0]]} (atom {atom})"
+            f"{cls.INFO.label} does not cover {SYMBOLS[missing[0]]} (atom {atom}): choose a force "
+            "field that does"
         )
     return cls.open(ref, molecule, device=device)
 

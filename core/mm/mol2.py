@@ -34,6 +34,11 @@ def read_mol2(path: str | Path) -> tuple[Molecule, tuple[str, ...], np.ndarray |
     return _Mol2(path).read()
 
 
+def gaff_types(types: tuple[str, ...]) -> bool:
+    """Whether they are GAFF's (lower case) rather than SYBYL's."""
+    return all(t[:1].islower() and "." not in t for t in types)
+
+
 class _Mol2:
     def __init__(self, path: str | Path) -> None:
         self.path = path
@@ -72,7 +77,8 @@ class _Mol2:
             total = round(float(charges.sum()))
             if abs(charges.sum() - total) > WHOLE:
                 raise self._error(
-                    f"the charges add up to {charges.sum():+.4f} e, which is no whole number"
+                    f"the charges add up to {charges.sum():+.4f} e, which is no whole number: "
+                    "correct them, or write NO_CHARGES and choose a charge method"
                 )
         pairs, orders = self._bonds(bonds, len(numbers))
         # an unpaired electron is nothing a mol2 can tell
@@ -80,7 +86,8 @@ class _Mol2:
         if odd:
             raise self._error(
                 f"has an odd number of electrons with a charge of {total:+d}"
-                + ("" if has_charges else " (the file has no charges)")
+                + (": its charges are wrong" if has_charges else " (the file has no charges)")
+                + ", or it is a radical, for which there are no types"
             )
         molecule = Molecule(name, numbers, positions, total, 1, pairs, orders)
         return molecule, types, charges if has_charges else None

@@ -93,7 +93,7 @@ class _Prmtop(Sections):
                 bond=_named(bond, types),
                 angle=_named(angle, types),
                 torsion=_named(torsion, types),
-                improper=_named(improper, types),
+                improper=_named(_centred(improper, bond.atoms), types),
                 pairs=pairs,
                 pairs14=pairs14,
                 scee14=scales[0],
@@ -254,6 +254,25 @@ class _Prmtop(Sections):
         excluded = np.zeros((self.n, self.n), dtype=bool)
         excluded[first, second] = excluded[second, first] = True
         return excluded
+
+
+def _centred(term: Term, bonds: np.ndarray) -> Term:
+    """Impropers with their central atom third, as everywhere else.
+
+    LEaP turns a row round where atom 1 would come third or fourth, which a prmtop cannot say (its
+    sign is a flag there). Read backwards a dihedral has the same angle, so no energy changes.
+    """
+    bonded = {tuple(sorted(pair)) for pair in bonds.tolist()}
+
+    def is_centre(atom: int, others: tuple[int, ...]) -> bool:
+        return all(tuple(sorted((atom, other))) in bonded for other in others)
+
+    atoms = term.atoms.copy()
+    for row in atoms:
+        i, j, k, m = row.tolist()
+        if is_centre(j, (i, k, m)) and not is_centre(k, (i, j, m)):
+            row[:] = m, k, j, i
+    return Term(term.kind, atoms, term.parameters)
 
 
 def _named(term: Term, types: tuple[str, ...]) -> Term:

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable
 
-from core.bonding import BondingError, label
+from core.bonding import BondingError, label, to_rdkit
 from core.elements import SYMBOLS
 from core.mm.chemgraph import HALOGENS, Graph
 from core.molecule import Molecule
@@ -53,8 +53,9 @@ def atom_types(molecule: Molecule, *, flavour: str = "gaff") -> tuple[str, ...]:
             )
     if molecule.multiplicity != 1:
         raise TypingError(
-            f"{name} has multiplicity {molecule.multiplicity}: GAFF has no types for radicals and "
-            "other open shells; correct the multiplicity or choose another force field"
+            f"{name} has multiplicity {molecule.multiplicity}{_unpaired(molecule)}: GAFF has no "
+            "types for radicals and other open shells; correct the multiplicity or choose another "
+            "force field"
         )
     try:
         graph = Graph(molecule)
@@ -71,6 +72,16 @@ def atom_types(molecule: Molecule, *, flavour: str = "gaff") -> tuple[str, ...]:
             )
         types.append(found)
     return tuple(_alternate(graph, types))
+
+
+def _unpaired(molecule: Molecule) -> str:
+    """Where the unpaired electrons are, in brackets; "" where the bonds do not tell."""
+    try:
+        atoms = to_rdkit(molecule).GetAtoms()
+    except BondingError:
+        return ""
+    names = [label(molecule, a.GetIdx()) for a in atoms if a.GetNumRadicalElectrons()]
+    return f" (unpaired electron at {', '.join(names)})" if names else ""
 
 
 # -- environments --------------------------------------------------------------------------------

@@ -78,8 +78,8 @@ def detect(path: str | Path) -> str:
         path,
         f"is of no known format: {refused}"
         if refused
-        else "is of no known format. PEScape reads extxyz and xyz, npz (MD17, sGDML), SDF and MOL, "
-        "SMILES, and outputs that ASE reads",
+        else "is of no known format. PEScape reads extxyz and xyz, npz (MD17, sGDML), SDF, MOL and "
+        "mol2, AMBER's prmtop with inpcrd, SMILES, and outputs that ASE reads",
     )
 
 

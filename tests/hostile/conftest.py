@@ -7,6 +7,7 @@ import pytest
 from tests.hostile.seeds import (
     extxyz,
     gaussian_input,
+    mol2,
     mol_block,
     npz,
     pdb,
@@ -27,6 +28,7 @@ def seeds(tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[str, byte
         "sgdml": (".npz", sgdml()),
         "mol": (".mol", mol_block()),
         "mol3000": (".mol", mol_block(v3000=True)),
+        "mol2": (".mol2", mol2()),
         "sdf": (".sdf", (mol_block() + b"$$$$\n") * 2),
         "smiles": (".smi", b"CC(C)Cc1ccc(cc1)C(C)C(=O)[O-]\n"),
         "pdb": (".pdb", pdb()),

@@ -67,6 +67,17 @@ def mol_block(*, v3000: bool = False) -> bytes:
     return (Chem.MolToV3KMolBlock(mol) if v3000 else Chem.MolToMolBlock(mol)).encode()
 
 
+def mol2() -> bytes:
+    rows = [
+        "@<TRIPOS>MOLECULE", "seed", " 4 3 1 0 0", "SMALL", "bcc", "",
+        "@<TRIPOS>ATOM",
+        "1 C1  0.0  0.00 0.0 c  1 MOL  0.300000", "2 O1  1.2  0.00 0.0 o  1 MOL -0.450000",
+        "3 H1 -0.6  0.94 0.0 h4 1 MOL  0.075000", "4 H2 -0.6 -0.94 0.0 h4 1 MOL  0.075000",
+        "@<TRIPOS>BOND", "1 1 2 2", "2 1 3 1", "3 1 4 1", "",
+    ]  # fmt: skip
+    return "\n".join(rows).encode()
+
+
 def pdb() -> bytes:
     rows = [
         f"ATOM  {k + 1:5d}  {s:<3s} MOL     1    {x:8.3f}{y:8.3f}{z:8.3f}"

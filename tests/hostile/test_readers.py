@@ -22,7 +22,7 @@ from tests.hostile.seeds import archive, extxyz, geometries, npy, npz, ulm
 
 FORMATS = (
     "extxyz", "xyz", "npz", "sgdml", "mol", "mol3000", "sdf", "smiles", "pdb", "gaussian", "traj",
-    "record",
+    "record", "mol2",
 )  # fmt: skip
 SECONDS = 10
 MEMORY = 400 << 20  # bytes; the whole process may grow by this in all tests of this file

@@ -31,7 +31,8 @@ from widgets.report_text import report_html
 from widgets.session import Session
 
 FILTER = (
-    "Geometries (*.extxyz *.xyz *.npz *.sdf *.mol *.db *.traj *.cif *.pdb *.gjf *.log *.out);;"
+    "Geometries (*.extxyz *.xyz *.npz *.sdf *.mol *.mol2 *.prmtop *.parm7 *.inpcrd *.rst7 "
+    "*.db *.traj *.cif *.pdb *.gjf *.log *.out);;"
     "All files (*)"
 )
 
@@ -54,7 +55,8 @@ class DataPanel(QWidget):
     AREA = "left"
     HELP = (
         "Bring in data: drop a file anywhere on the window, press Import, or type a SMILES string. "
-        "extxyz, xyz, npz (MD17, sGDML), SDF, MOL and whatever ASE reads. The report says what was "
+        "extxyz, xyz, npz (MD17, sGDML), SDF, MOL, mol2, AMBER's prmtop with the inpcrd or rst7 "
+        "beside it, and whatever ASE reads. The report says what was "
         "found; when the units are not certain you are asked. A file that cannot be read leaves "
         "the project as it was."
     )
@@ -138,7 +140,7 @@ class DataPanel(QWidget):
         if closed:
             self.states.empty("For reading only", "Nothing can be imported: see the line on top.")
             return
-        self.states.empty("Drop a file here", "extxyz, xyz, npz, SDF, MOL, or whatever ASE reads")
+        self.states.empty("Drop a file here", "extxyz, xyz, npz, SDF, MOL, mol2, or what ASE reads")
 
     # -- asking -------------------------------------------------------------------------------
     def choose(self) -> None:

@@ -1,14 +1,23 @@
+import dataclasses
+
 import numpy as np
 import pytest
+import torch
 
 from core.bonding import connectivity
 from core.mm.constants import AMBER_COULOMB
-from core.mm.prmtop import looks_like_prmtop, read_prmtop
+from core.mm.energy import energy, tensors
+from core.mm.prmtop import _Prmtop, looks_like_prmtop, read_prmtop
+from core.mm.topology import Term
+from core.readers import read
 from core.readers.errors import ReaderError
 from core.units import KCAL_MOL
 from tests.hostile.mutate import mutate
+from tests.tolerances import SAME_ANGLE
 
 MOLECULES = ("ethanol", "malonaldehyde", "aspirin", "azobenzene", "3bpa")
+#: How many impropers LEaP wrote backwards in these files.
+TURNED = {"ethanol": 0, "malonaldehyde": 1, "aspirin": 0, "azobenzene": 1, "3bpa": 2}
 
 
 @pytest.fixture(scope="module")
@@ -80,12 +89,30 @@ def test_bonds_are_those_of_the_geometry(folder, name, flavour):
     assert listed + len(bonded | one_three) == n * (n - 1) // 2
 
 
-def test_impropers_have_their_centre_third(folder):
-    atoms, top = read_prmtop(folder / "aspirin_gaff.prmtop")
+@pytest.mark.parametrize("name", MOLECULES)
+@pytest.mark.parametrize("flavour", ["gaff", "gaff2"])
+def test_impropers_have_their_centre_third(folder, name, flavour):
+    """Also where LEaP had to turn them round, and no energy changes by that."""
+    path = folder / f"{name}_{flavour}.prmtop"
+    atoms, top = read_prmtop(path)
     bonded = {tuple(sorted(map(int, b))) for b in atoms.bonds}
-    assert len(top.improper)
     for i, j, k, m in top.improper.atoms.tolist():
         assert all(tuple(sorted((k, other))) in bonded for other in (i, j, m))
+    x = torch.tensor(
+        np.stack([read(folder / f"{name}_{g}.xyz").blocks[0].positions[0] for g in ("min", "disp")])
+    )
+    plain = dataclasses.replace(top, improper=as_written(path))
+    new, old = (energy(tensors(t, device="cpu", dtype=torch.float64), x) for t in (top, plain))
+    assert float((new - old).abs().max()) / KCAL_MOL < SAME_ANGLE
+    turned = (plain.improper.atoms != top.improper.atoms).any(1)
+    assert turned.sum() == TURNED[name]
+
+
+def as_written(path) -> Term:
+    """The impropers of a file in its own order of atoms."""
+    found = _Prmtop(path)._dihedrals([])[1]
+    assert len(found.atoms) == 0 or found.atoms.min() >= 0
+    return found
 
 
 def test_a_file_without_scales_or_elements(good, tmp_path):
