@@ -18,7 +18,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from core.analyses.dynamics import DynamicsSpec
+from core.analyses.dynamics import OPENMM, OPENMM_REPLICAS, DynamicsSpec
 from core.molecule import Molecule
 from widgets.field_list import FieldCombo
 from widgets.loading import load_item
@@ -27,6 +27,11 @@ from widgets.surface_form import StartReader
 
 HYDROGEN_STEP = 1.0  # fs: X-H stretches have a period of about 9 fs
 HEAVY_STEP = 2.0  # fs: without hydrogen, double bonds at about 18 fs are the fastest
+RUN_BY = (
+    "Who takes the steps. PEScape: all replicas at once. OpenMM (its Reference platform): one "
+    "replica after the other, each many times faster, most of all with few kept frames"
+)
+NO_OPENMM = "OpenMM is not installed (pip install openmm); PEScape takes the steps"
 
 
 class DynamicsForm(QWidget):
@@ -45,7 +50,11 @@ class DynamicsForm(QWidget):
         self.ensemble = QComboBox()
         self.ensemble.addItem("Langevin", "langevin")
         self.ensemble.addItem("NVE", "nve")
+        self.engine = QComboBox()
+        self.engine.addItem("PEScape", "pescape")
+        self.engine.addItem("OpenMM", "openmm")
         for box, name, tip in (
+            (self.engine, "Run by", RUN_BY),
             (self.field, "Force field", "The force field that drives the atoms"),
             (self.start, "Start", "The geometry that every replica starts from"),
             (
@@ -84,9 +93,11 @@ class DynamicsForm(QWidget):
             ("Temperature", self.temperature),
             ("Friction", self.friction),
             ("Replicas", self.replicas),
+            ("Run by", self.engine),
         ]
         for label, widget in rows:
             first.addRow(label, widget)
+        self._rows = first
         extra: list[tuple[str, QWidget]] = [
             ("Keep every", self.stride),
             ("Seed", self.seed),
@@ -113,6 +124,7 @@ class DynamicsForm(QWidget):
         outer.addWidget(self.more)
         outer.addWidget(self.extra)
         self.ensemble.currentIndexChanged.connect(self._changed)
+        self.engine.currentIndexChanged.connect(self._changed)
         self.field.currentIndexChanged.connect(self._changed)
         self._by_hand = False
         self.start.activated.connect(self._start_by_hand)
@@ -184,7 +196,23 @@ class DynamicsForm(QWidget):
 
     def _changed(self) -> None:
         self.friction.setEnabled(self.ensemble.currentData() == "langevin")
+        self._offer_openmm()
         self.changed.emit()
+
+    def _offer_openmm(self) -> None:
+        """ "Run by" is there for the force fields that OpenMM has, and open where it is installed:
+        the worker then has GAFF by OpenMM among its force fields."""
+        ref = self.field.ref()
+        there = any(info.key == "gaff-openmm" for info in self.session.catalog)
+        self._rows.setRowVisible(self.engine, ref is not None and ref.key in OPENMM)
+        self.engine.setEnabled(there)
+        self.engine.setToolTip(RUN_BY if there else NO_OPENMM)
+
+    def _engine(self) -> str:
+        """What was chosen, where it can be chosen."""
+        ref = self.field.ref()
+        can = ref is not None and ref.key in OPENMM and self.engine.isEnabled()
+        return str(self.engine.currentData()) if can else "pescape"
 
     # -- answers ------------------------------------------------------------------------------
     def problem(self) -> str:
@@ -199,6 +227,8 @@ class DynamicsForm(QWidget):
             return "Reading the starting geometry …"
         if self.time.value() * 1000 < self.dt.value():
             return "The length is shorter than one time step."
+        if self._engine() == "openmm" and self.replicas.value() > OPENMM_REPLICAS:
+            return f"OpenMM runs up to {OPENMM_REPLICAS} replicas here; let PEScape run more."
         return ""
 
     def advice(self) -> str:
@@ -234,6 +264,7 @@ class DynamicsForm(QWidget):
             seed=self.seed.value(),
             max_stretch=self.stretch.value(),
             max_energy=self.energy.value(),
+            engine=self._engine(),
             name=name,
             out=out,
         )

@@ -12,7 +12,7 @@ import numpy as np
 
 from app.cli_output import write_text
 from app.console import Console, UserError
-from core.analyses.dynamics import DynamicsSpec, Trajectory
+from core.analyses.dynamics import ENGINES, DynamicsSpec, Trajectory
 
 NAME = "md"
 HELP = "dynamics: pescape md GEOMETRY --field MODEL --temperature 300 --time 5 --out run.extxyz"
@@ -37,6 +37,13 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--replicas", type=int, default=1, metavar="N")
     parser.add_argument("--stride", type=int, default=10, help="keep a frame every so many steps")
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument(
+        "--engine",
+        choices=ENGINES,
+        default=ENGINES[0],
+        help="openmm: its Reference platform takes the steps (gaff, gaff-morse and gaff-nn; needs "
+        "the package openmm); much faster for one replica, most of all with few kept frames",
+    )
     parser.add_argument(
         "--out",
         type=Path,
@@ -65,6 +72,7 @@ def run(options: argparse.Namespace, console: Console) -> dict[str, Any]:
             stride=options.stride,
             seed=options.seed,
             device=options.device,
+            engine=options.engine,
             out=str(folder),
         ),
         "running dynamics",
@@ -75,11 +83,11 @@ def run(options: argparse.Namespace, console: Console) -> dict[str, Any]:
         write_text(options.out, traces_csv(trajectory))
     else:
         write_text(options.out, frames_extxyz(trajectory))
-    figures = run_figures(trajectory)
+    figures = run_figures(trajectory, engine=options.engine)
     console.say(
         f"{figures['stable_ps']:.3f} ps stable, mean temperature "
         f"{figures['temperature_mean_K']:.0f} K, {figures['steps_per_second']:.0f} steps/s "
-        f"({options.replicas} replicas together)"
+        f"({options.replicas} replicas together{', by OpenMM' * (options.engine == 'openmm')})"
     )
     for reason in trajectory.reasons:
         console.say(f"  {reason}")
@@ -87,13 +95,14 @@ def run(options: argparse.Namespace, console: Console) -> dict[str, Any]:
     return figures
 
 
-def run_figures(trajectory: Trajectory) -> dict[str, Any]:
+def run_figures(trajectory: Trajectory, *, engine: str = ENGINES[0]) -> dict[str, Any]:
     """The JSON of a run. Means are over the second half of the frames."""
     half = len(trajectory.step) // 2
     temperature = np.asarray(trajectory.temperature)[half:]
     total = np.asarray(trajectory.potential) + np.asarray(trajectory.kinetic)
     return {
         "field": trajectory.label,
+        "engine": engine,
         "ensemble": trajectory.ensemble,
         "stable_ps": trajectory.stable_ps,
         "steps_per_second": trajectory.steps_per_second,

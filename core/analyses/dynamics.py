@@ -15,10 +15,19 @@ if TYPE_CHECKING:
     from core.engine.context import Context
 
 
+ENGINES = ("pescape", "openmm")
+#: Keys of the force fields that OpenMM can run (those that can be exported to it).
+OPENMM = ("gaff", "gaff-openmm", "gaff-morse", "gaff-nn")
+OPENMM_REPLICAS = 256  #: at most: each compiles its expressions and keeps its own memory
+
+
 @wire
 @dataclass(frozen=True, eq=False)
 class DynamicsSpec:
     """Langevin or NVE dynamics of `replicas` copies, all at once.
+
+    engine: "pescape", or "openmm" for the force fields in OPENMM: OpenMM's Reference platform,
+    replicas one after the other; microseconds per step for a small molecule.
 
     ensemble: "langevin" or "nve". dt fs; time fs in all; temperature K; friction 1/fs (Langevin);
     a frame is kept every `stride` steps; checkpoint every `checkpoint_seconds`. Stops a replica at
@@ -45,6 +54,7 @@ class DynamicsSpec:
     name: str = ""
     out: str = ""
     resume: str = ""
+    engine: str = "pescape"
 
 
 @wire
@@ -83,13 +93,16 @@ def run(spec: DynamicsSpec, context: Context) -> Trajectory:
     """See DynamicsSpec; the number of steps is rounded to whole strides.
 
     Starts at the molecule's geometry as it is, with Maxwell-Boltzmann velocities and the centre of
-    mass at rest. A replica that becomes unphysical (looked for every 5 steps) stays where it was in
-    later frames, with NaN velocities and energies; the others go on. stable_ps is the time until
-    the first replica ended, or all of the run when none did.
+    mass at rest. A replica that becomes unphysical (looked for every 5 steps, with OpenMM at kept
+    frames and at least every 500 steps) stays where it was in later frames, with NaN velocities
+    and energies; the others go on. stable_ps is the time until the first replica ended, or all of
+    the run when none did.
 
     Raises ValueError before the first step: settings that cannot be, a time step too long for the
     fastest vibration, a starting geometry the field cannot do, too many frames to keep, a
-    checkpoint of another run.
+    checkpoint of another run, a force field that OpenMM does not have, or no OpenMM (there is no
+    falling back to another engine). A run that goes on from a checkpoint is the one it would have
+    been; with OpenMM's Langevin its random numbers are others.
     """
     from core import storage
     from core.forcefields.load import make
@@ -98,7 +111,12 @@ def run(spec: DynamicsSpec, context: Context) -> Trajectory:
     check(spec)
     storage.make_folder(spec.out)
     field = make(spec.field, spec.molecule, device=spec.device)
-    trajectory = Run(spec, field, context).go()
+    kind = Run
+    if spec.engine == "openmm":
+        from core.motion.openmm_run import OpenMMRun
+
+        kind = OpenMMRun
+    trajectory = kind(spec, field, context).go()
     storage.save_result(spec.out, trajectory)
     context.progress(1.0, "done")
     return trajectory

@@ -14,7 +14,8 @@ from core.wire import wire
 if TYPE_CHECKING:
     from core.analyses.dynamics import DynamicsSpec
 
-SAME = ("ensemble", "dt", "temperature", "friction", "replicas", "stride", "seed")
+SAME = ("ensemble", "dt", "temperature", "friction", "replicas", "stride", "seed", "engine")
+BEFORE = {"engine": "pescape"}  # what checkpoints mean that are older than the setting
 
 
 @wire
@@ -68,9 +69,10 @@ def read(path: str, spec: DynamicsSpec) -> Checkpoint:
     if saved.field != spec.field.key:
         raise ValueError(f"{path} was run with {saved.field}, not with {spec.field.key}")
     for name, value in settings(spec).items():
-        if saved.settings.get(name) != value:
+        before = saved.settings.get(name, BEFORE.get(name))
+        if before != value:
             raise ValueError(
-                f"{path} was run with {name} {saved.settings.get(name)}, not {value}: "
+                f"{path} was run with {name} {before}, not {value}: "
                 "a run goes on only with the same settings (the total time may be longer)"
             )
     n, a = len(saved.numbers), len(saved.active)

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 from core import storage
-from core.analyses.dynamics import Trajectory
+from core.analyses.dynamics import ENGINES, Trajectory
 from core.bonding import label, with_bonds
 from core.fitting.cores import cores
 from core.motion import checkpoint, timestep
@@ -38,6 +38,8 @@ def check(spec: DynamicsSpec) -> int:
     """The number of steps. Raises ValueError saying which setting cannot be, and what could."""
     if spec.ensemble not in ("langevin", "nve"):
         raise ValueError(f"the ensemble is langevin or nve, not {spec.ensemble!r}")
+    if spec.engine not in ENGINES:
+        raise ValueError(f"a run is done by {' or '.join(ENGINES)}, not by {spec.engine!r}")
     for name, unit in (("dt", "fs"), ("time", "fs")):
         value = getattr(spec, name)
         if not np.isfinite(value) or value <= 0:
@@ -72,6 +74,7 @@ class Run:
 
     def __init__(self, spec: DynamicsSpec, field: ForceField, context: Context) -> None:
         self.steps = check(spec)
+        self.look = LOOK
         self.spec, self.field, self.context = spec, field, context
         self.molecule = with_bonds(spec.molecule)
         self.evaluate = Evaluator(field, context.check)
@@ -195,15 +198,15 @@ class Run:
 
     def _stride(self) -> bool:
         """The steps up to the next kept frame; False when a stop came in between."""
-        stride, r = self.spec.stride, self.spec.replicas
-        block = max(LOOK, MOST_NOISE // (r * self.mass.numel() * 3)) // LOOK * LOOK
+        stride, r, look = self.spec.stride, self.spec.replicas, self.look
+        block = max(look, MOST_NOISE // (r * self.mass.numel() * 3)) // look * look
         done = 0
         while done < stride:
             drawn = min(block, stride - done)
             # drawn for all replicas, so that the end of one changes nothing for the others
             noise = self.integrator.draw(drawn, r, self.generator)
-            for at in range(0, drawn, LOOK):
-                steps = min(LOOK, drawn - at)
+            for at in range(0, drawn, look):
+                steps = min(look, drawn - at)
                 before = self.state.x.clone()
                 part = None if noise is None else noise[at : at + steps]
                 if part is not None and len(self.active) < r:

@@ -91,6 +91,21 @@ def test_md_writes_frames_and_figures(tmp_path: Path) -> None:
     assert out.read_text().count("replica=2") == found["frames"]
 
 
+def test_md_by_openmm(tmp_path: Path) -> None:
+    out, figures = tmp_path / "run.npz", tmp_path / "run.json"
+    given = ["md", ETHANOL, "--engine", "openmm", "--time", "1", "--stride", "100"]
+    words = pescape(*given, "--field", "mmff94", "--out", str(out), status=1).stderr
+    pytest.importorskip("openmm", reason="OpenMM is not installed (pip install openmm)")
+    assert "OpenMM cannot run MMFF94" in words
+    assert not out.exists()
+    pescape(*given, "--field", "gaff", "--out", str(out), "--json", str(figures))
+    found = json.loads(figures.read_text())
+    assert found["engine"] == "openmm"
+    assert found["stable_ps"] == pytest.approx(1.0)
+    assert found["frames"] == 21
+    assert 100 < found["temperature_mean_K"] < 600
+
+
 def test_options_can_come_from_a_file(tmp_path: Path) -> None:
     spec = tmp_path / "scan.toml"
     spec.write_text(

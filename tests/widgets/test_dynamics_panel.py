@@ -13,10 +13,11 @@ from core.analyses import surface_tools as tools
 from core.analyses.dynamics import DynamicsSpec, Trajectory
 from core.analyses.surface import Axis, Layer, Surface
 from core.bonding import moving_atoms
+from core.forcefields.info import Info
 from core.geometry import measure, rotate_dihedral
 from core.units import ENERGY_UNITS, KB, KCAL_MOL
 from tests.molecules import ETHANOL, HYDROXYL, METHYL
-from tests.widgets.lab import Lab
+from tests.widgets.lab import MMFF, Lab
 from widgets.panels.dynamics import DynamicsPanel
 from widgets.run_data import RunData
 from widgets.session import Geometries
@@ -326,3 +327,27 @@ def test_controls_have_names_and_tooltips(panel):
 def test_the_panel_fits_beside_the_other_docks_of_a_small_screen(panel):
     assert panel.minimumSizeHint().width() <= 700
     assert panel.minimumSizeHint().height() <= 560
+
+
+def test_run_by_openmm_is_offered_where_it_can_be(panel, lab, qtbot):
+    form, gaff = panel.form, Info("gaff", "GAFF", "MM", trainable=True, ready=True)
+
+    def choose(label: str, *more: Info) -> None:
+        lab.session.catalog = (MMFF, gaff, *more)
+        lab.session.catalog_changed.emit()
+        form.field.setCurrentIndex(form.field.findText(label))
+
+    choose("GAFF")
+    assert form.engine.isVisible()
+    assert not form.engine.isEnabled()
+    assert "pip install openmm" in form.engine.toolTip()
+    choose("GAFF", Info("gaff-openmm", "GAFF (OpenMM)", "MM"))
+    assert form.engine.isEnabled()
+    assert form.spec().engine == "pescape"
+    form.engine.setCurrentIndex(form.engine.findData("openmm"))
+    assert form.spec().engine == "openmm"
+    form.replicas.setValue(1000)
+    assert "up to 256" in panel.why.text()
+    form.field.setCurrentIndex(form.field.findText("MMFF94"))
+    assert not form.engine.isVisible()
+    assert form.spec().engine == "pescape"

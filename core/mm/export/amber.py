@@ -23,6 +23,10 @@ FIT = 9999.0  # Å: coordinates have twelve columns
 
 def parts(subject: Subject, suffix: str) -> tuple[Part, ...]:
     """What the suffix names; a prmtop brings coordinates, mol2 and frcmod along."""
+    if subject.bonded is not None:
+        raise ExportError(
+            "AMBER has no networks as bonded terms; export them to openmm or json, or refit as gaff"
+        )
     if subject.depth is not None:
         raise ExportError(
             "AMBER has no Morse bonds; export them to openmm or json, or refit as gaff"

@@ -6,6 +6,9 @@
 parameters by name, "types", "source", "penalty"}], "depth", "source", "notes"}. Atoms count from
 1; kcal/mol, Å, degrees, e; no constant has a factor one half. Energies: see `core.mm.topology`;
 "depth" is null, or has the D of every bond, which then is D (1 - exp(-sqrt(k/D) (r - r0)))².
+
+Version 2 has "networks" too (`core.mm.export.json_networks`), which stand for all bonded terms; the
+rows of these only tell where training started. What needs no networks is written as version 1.
 """
 
 from __future__ import annotations
@@ -19,14 +22,15 @@ from typing import Any
 import numpy as np
 
 from core.elements import NUMBER_OF
-from core.mm.export.subject import Part, Subject, Target
+from core.mm.export import json_networks
+from core.mm.export.subject import Bonded, Part, Subject, Target
 from core.mm.topology import TERMS, Term, Topology
 from core.molecule import Molecule
 from core.readers.errors import ReaderError, shown
 from core.readers.limits import read_text
 from core.units import KCAL_MOL
 
-FORMAT, VERSION = "pescape-mm", 1
+FORMAT, PLAIN, NEURAL = "pescape-mm", 1, 2  # versions without and with networks
 UNITS = "kcal/mol, angstrom, degree, e; atoms from 1; no factors one half"
 MAX_BYTES = 256 << 20
 #: Size of the unit of a parameter; the others are Å or plain numbers.
@@ -35,7 +39,12 @@ SIZE = {"k": KCAL_MOL, "theta0": math.pi / 180.0, "phase": math.pi / 180.0}
 
 def parts(subject: Subject, suffix: str) -> tuple[Part, ...]:
     """One file."""
-    return (Part(suffix, json.dumps(as_dict(subject), indent=1) + "\n", "JSON of PEScape"),)
+    return (Part(suffix, _text(subject), "JSON of PEScape"),)
+
+
+def _text(subject: Subject) -> str:
+    # weights on lines of their own would make a file of some thousand lines
+    return json.dumps(as_dict(subject), indent=1 if subject.bonded is None else None) + "\n"
 
 
 def as_dict(subject: Subject) -> dict[str, Any]:
@@ -45,7 +54,7 @@ def as_dict(subject: Subject) -> dict[str, Any]:
     scales = zip(top.pairs14.tolist(), top.scee14.tolist(), top.scnb14.tolist(), strict=True)
     return {
         "format": FORMAT,
-        "version": VERSION,
+        "version": PLAIN if subject.bonded is None else NEURAL,
         "written_by": "PEScape",
         "units": UNITS,
         "name": molecule.name,
@@ -68,6 +77,7 @@ def as_dict(subject: Subject) -> dict[str, Any]:
         "depth": None if subject.depth is None else (subject.depth / KCAL_MOL).tolist(),
         "source": top.source,
         "notes": list(top.notes),
+        **({} if subject.bonded is None else {"networks": json_networks.as_dict(subject.bonded)}),
     }
 
 
@@ -85,11 +95,13 @@ def _rows(term: Term) -> list[dict[str, Any]]:
 
 @dataclass(frozen=True, eq=False)
 class Record:
-    """What such a file holds; depth (T,) eV of Morse bonds, None where they are harmonic."""
+    """What such a file holds; depth (T,) eV of Morse bonds, None where they are harmonic; bonded:
+    the networks that stand for the bonded terms, None where there are none."""
 
     molecule: Molecule
     topology: Topology
     depth: np.ndarray | None
+    bonded: Bonded | None = None
 
 
 def read_json(path: str | Path) -> Record:
@@ -100,15 +112,18 @@ def read_json(path: str | Path) -> Record:
         raise ReaderError(path, f"is no JSON: {shown(error)}") from None
     if not isinstance(found, dict) or found.get("format") != FORMAT:
         raise ReaderError(path, f"is not of the format {FORMAT}")
-    if found.get("version") != VERSION:
+    if found.get("version") not in (PLAIN, NEURAL):
         raise ReaderError(
-            path, f"has the version {shown(found.get('version'))}, known is {VERSION}"
+            path, f"has the version {shown(found.get('version'))}, known are {PLAIN} and {NEURAL}"
         )
     if found.get("units") != UNITS:
         raise ReaderError(path, f"has the units {shown(found.get('units'))!r}, expected {UNITS!r}")
     try:
         molecule, topology = _molecule(found), _topology(found)
         depth = None if found["depth"] is None else _depth(found["depth"], len(topology.bond))
+        bonded = None
+        if found["version"] == NEURAL:
+            bonded = json_networks.read(found["networks"], len(molecule.numbers))
     except KeyError as error:
         raise ReaderError(path, f"has no {shown(error.args[0])}") from None
     except (ValueError, TypeError, IndexError, OverflowError, AttributeError) as error:
@@ -117,7 +132,7 @@ def read_json(path: str | Path) -> Record:
         raise ReaderError(
             path, f"has {len(topology.types)} types for {len(molecule.numbers)} atoms"
         )
-    return Record(molecule, topology, depth)
+    return Record(molecule, topology, depth, bonded)
 
 
 def _table(rows: list, width: int) -> np.ndarray:

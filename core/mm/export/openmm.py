@@ -26,6 +26,7 @@ from core.mm.export.openmm_forcefield import (
     morse_values,
     swaps_matter,
 )
+from core.mm.export.openmm_networks import Custom, customs
 from core.mm.export.pdb import pdb
 from core.mm.export.subject import ExportError, Part, Subject, Target
 from core.mm.export.xml import comment, render, row
@@ -33,7 +34,7 @@ from core.mm.topology import Term, Topology
 from core.units import KJ_MOL
 
 #: Force group of each kind of term, so that OpenMM tells their energies apart.
-GROUPS = {"bond": 0, "angle": 1, "torsion": 2, "improper": 3, "nonbonded": 4}
+GROUPS = {"bond": 0, "angle": 1, "torsion": 2, "improper": 3, "nonbonded": 4, "constant": 5}
 
 SWAPS = (
     "OpenMM assigns the atoms of a ForceField's template by their bonds and may swap equivalent "
@@ -82,6 +83,19 @@ def system_xml(subject: Subject) -> str:
         row(particles, "Particle", mass=mass)
     row(root, "Constraints")
     forces = row(root, "Forces")
+    if subject.bonded is not None:
+        for custom in customs(subject.bonded).values():
+            _custom(forces, custom)
+        _constant(forces, subject.bonded.offset)
+    else:
+        _terms(forces, subject)
+    _nonbonded(forces, top, factor)
+    return render(root)
+
+
+def _terms(forces: ET.Element, subject: Subject) -> None:
+    """Bonded terms of GAFF's own form, or with Morse bonds."""
+    top = subject.topology
     if subject.depth is None:
         _bonds(forces, top.bond)
     else:
@@ -89,8 +103,6 @@ def system_xml(subject: Subject) -> str:
     _angles(forces, top.angle)
     _torsions(forces, top.torsion)
     _torsions(forces, top.improper)
-    _nonbonded(forces, top, factor)
-    return render(root)
 
 
 def _force(
@@ -130,6 +142,36 @@ def _morse(forces: ET.Element, subject: Subject) -> None:
     ):
         ends = {"p1": i, "p2": j}
         row(bag, "Bond", **ends, **{f"param{m}": v for m, v in enumerate(values, start=1)})
+
+
+def _custom(forces: ET.Element, custom: Custom) -> None:
+    """Networks of one kind of term."""
+    one = {"bond": "Bond", "angle": "Angle"}.get(custom.kind, "Torsion")
+    force = _force(
+        forces, f"Custom{one}Force", f"{custom.kind}s", custom.kind, 3, usesPeriodic=0,
+        energy=custom.energy,
+    )  # fmt: skip
+    names = row(force, f"Per{one}Parameters")
+    for name in custom.names:
+        row(names, "Parameter", name=name)
+    row(force, "GlobalParameters")
+    row(force, "EnergyParameterDerivatives")
+    bag = row(force, f"{one}s")
+    for atoms, values in zip(custom.atoms.tolist(), custom.values, strict=True):
+        ends = {f"p{k}": a for k, a in enumerate(atoms, start=1)}
+        row(bag, one, **ends, **{f"param{m}": v for m, v in enumerate(values, start=1)})
+
+
+def _constant(forces: ET.Element, offset: float) -> None:
+    """The energy constant (eV) of a trained field: a force group that can be left out."""
+    if not offset:
+        return
+    force = _force(
+        forces, "CustomExternalForce", "energy constant", "constant", 1, energy="constant"
+    )
+    row(row(force, "PerParticleParameters"), "Parameter", name="constant")
+    row(force, "GlobalParameters")
+    row(row(force, "Particles"), "Particle", index=0, param1=offset / KJ_MOL)
 
 
 def _angles(forces: ET.Element, term: Term) -> None:

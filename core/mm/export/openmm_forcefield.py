@@ -9,13 +9,15 @@ from __future__ import annotations
 
 import dataclasses
 from itertools import pairwise
+from typing import Any
 from xml.etree import ElementTree as ET
 
 import numpy as np
 
-from core.mm.export.subject import RESIDUE, ExportError, Subject
+from core.mm.export.openmm_networks import customs
+from core.mm.export.subject import RESIDUE, Bonded, ExportError, Subject
 from core.mm.export.xml import comment, render, row
-from core.mm.topology import Term
+from core.mm.topology import TERMS, Term, Topology
 from core.units import KJ_MOL
 
 NM = 0.1  # Å in nm
@@ -39,15 +41,10 @@ def forcefield_xml(subject: Subject, factor: float) -> str:
     )
     _atoms(root, subject)
     names = [f"{RESIDUE}-{name}" for name in subject.names]
-    _once(top.bond, near)
-    if subject.depth is None:
-        _bonds(row(root, "HarmonicBondForce"), top.bond, names)
+    if subject.bonded is not None:
+        _networks(root, subject.bonded, names, near)
     else:
-        _morse(row(root, "CustomBondForce", energy=MORSE_ENERGY), subject, names)
-    _angles(row(root, "HarmonicAngleForce"), top.angle, names, near)
-    torsions = row(root, "PeriodicTorsionForce", ordering="amber")
-    _torsions(torsions, top.torsion, names, near)
-    _impropers(torsions, top.improper, names, near)
+        _terms(root, subject, names, near)
     force = row(
         root, "NonbondedForce", coulomb14scale=scales[0], lj14scale=scales[1],
         useDispersionCorrection="False",
@@ -58,6 +55,45 @@ def forcefield_xml(subject: Subject, factor: float) -> str:
             sigma=top.rmin_half[i] * SIGMA, epsilon=top.epsilon[i] / KJ_MOL,
         )  # fmt: skip
     return render(root)
+
+
+def _terms(root: ET.Element, subject: Subject, names: list[str], near: list[set[int]]) -> None:
+    """Bonded terms of GAFF's own form, or with Morse bonds."""
+    top = subject.topology
+    _once(top.bond, near)
+    if subject.depth is None:
+        _bonds(row(root, "HarmonicBondForce"), top.bond, names)
+    else:
+        _morse(row(root, "CustomBondForce", energy=MORSE_ENERGY), subject, names)
+    _angles(row(root, "HarmonicAngleForce"), top.angle, names, near)
+    torsions = row(root, "PeriodicTorsionForce", ordering="amber")
+    _torsions(torsions, top.torsion, names, near)
+    _impropers(torsions, top.improper, names, near)
+
+
+def _networks(root: ET.Element, bonded: Bonded, names: list[str], near: list[set[int]]) -> None:
+    """Networks: the weights are parameters of each term. A ForceField has no place for a constant
+    of the whole molecule, so the energy constant goes into the last bias of the first term."""
+    offset = bonded.offset / KJ_MOL
+    for kind, custom in customs(bonded).items():
+        one = {"bond": "Bond", "angle": "Angle"}.get(kind, "Torsion")
+        more = {"ordering": "amber"} if kind == "improper" else {}
+        force = row(root, f"Custom{one}Force", energy=custom.energy, **more)
+        for name in custom.names:
+            row(force, f"Per{one}Parameter", name=name)
+        tag = {"torsion": "Proper", "improper": "Improper"}.get(kind, one)
+        last = max(i for i, n in enumerate(custom.names) if n.startswith("b"))
+        places = _centres(custom.atoms, near) if kind == "improper" else [
+            (tuple(a), [i]) for i, a in enumerate(custom.atoms.tolist())]  # fmt: skip
+        for atoms, (i,) in places:
+            if kind != "improper":
+                _chain(kind, atoms, near)
+            values = custom.values[i].copy()
+            values[last] += offset
+            offset = 0.0
+            row(
+                force, tag, **_classes(names, atoms), **dict(zip(custom.names, values, strict=True))
+            )
 
 
 def swaps_matter(subject: Subject) -> bool:
@@ -74,8 +110,20 @@ def swaps_matter(subject: Subject) -> bool:
         bond = top.bond
         deep = dataclasses.replace(bond, parameters={**bond.parameters, "k": subject.depth})
         fields.append(dataclasses.replace(top, bond=deep))
+    if subject.bonded is not None:
+        fields = [_by_function(top, subject.bonded)]
     swaps = set(_automorphisms(subject, MAX_CANDIDATES))
     return any(swaps - {tuple(p) for p in symmetries(numbers, f).tolist()} for f in fields)
+
+
+def _by_function(top: Topology, bonded: Bonded) -> Topology:
+    """Terms that are told apart by their network instead of by their parameters."""
+    terms: dict[str, Any] = {}
+    for kind, (_, names) in TERMS.items():
+        which = bonded.which[kind] + 1.0
+        columns = {n: which if n == "k" else np.ones(len(which)) for n in names}
+        terms[kind] = Term(kind, bonded.atoms[kind], columns)
+    return dataclasses.replace(top, **terms)
 
 
 def _automorphisms(subject: Subject, most: int) -> list[Atoms]:
@@ -217,20 +265,30 @@ def _torsions(force: ET.Element, term: Term, names: list[str], near: list[set[in
 
 
 def _impropers(force: ET.Element, term: Term, names: list[str], near: list[set[int]]) -> None:
-    """OpenMM names the centre first; with ordering "amber" it goes back to the third place."""
+    for atoms, rows in _centres(term.atoms, near):
+        waves = _waves(term, rows)
+        if waves:
+            row(force, "Improper", **_classes(names, atoms), **waves)
+
+
+def _centres(atoms: np.ndarray, near: list[set[int]]) -> list[tuple[Atoms, list[int]]]:
+    """Impropers (T,4) as (atoms in OpenMM's order, rows of `atoms` with them).
+
+    OpenMM names the centre first; with ordering "amber" it goes back to the third place.
+    """
     groups: dict[Atoms, list[int]] = {}
-    for i, atoms in enumerate(map(tuple, term.atoms.tolist())):
+    for i, four in enumerate(map(tuple, atoms.tolist())):
         # a dihedral is the same from its other end, where the centre is the second atom
-        ways = [w for w in (atoms, atoms[::-1]) if {w[0], w[1], w[3]} <= near[w[2]]]
+        ways = [w for w in (four, four[::-1]) if {w[0], w[1], w[3]} <= near[w[2]]]
         if not ways:
-            raise ExportError(f"the improper {_said(atoms)} has no centre bonded to the others")
+            raise ExportError(f"the improper {_said(four)} has no centre bonded to the others")
         groups.setdefault(ways[0], []).append(i)
     seen: set[tuple[int, frozenset[int]]] = set()
+    found: list[tuple[Atoms, list[int]]] = []
     for (i, j, centre, m), rows in groups.items():
         key = centre, frozenset((i, j, m))
         if key in seen:
             raise ExportError(f"the atoms {_said((i, j, centre, m))} have two impropers")
         seen.add(key)
-        waves = _waves(term, rows)
-        if waves:
-            row(force, "Improper", **_classes(names, (centre, i, j, m)), **waves)
+        found.append(((centre, i, j, m), rows))
+    return found

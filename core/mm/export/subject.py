@@ -7,7 +7,7 @@ import string
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -16,11 +16,14 @@ from core.molecule import Molecule
 
 if TYPE_CHECKING:
     from core.forcefields.base import ForceField
+    from core.mm.neural import Networks
 
 RESIDUE = "MOL"
 NAME_WIDTH = 4  # of an atom name, in AMBER's files as in PDB
-#: Force fields whose energy is the sum of their topology's terms, and with Morse bonds.
-FIELDS, MORSE = ("gaff", "gaff-openmm"), ("gaff-morse",)
+#: Force fields whose energy is the sum of their topology's terms; with Morse bonds; with networks.
+FIELDS, MORSE, NEURAL = ("gaff", "gaff-openmm"), ("gaff-morse",), ("gaff-nn",)
+POSSIBLE = (*FIELDS, *MORSE, *NEURAL)
+ASE = "(Every saved model is an ASE calculator: core.references.ase_bridge.load_calculator)"
 
 
 class ExportError(ValueError):
@@ -57,11 +60,23 @@ class Written:
 
 
 @dataclass(frozen=True, eq=False)
+class Bonded:
+    """Bonded terms that are networks (`core.mm.neural`): atoms and function of every term of each
+    kind, the networks (tensors), and the energy constant (eV) that training found."""
+
+    atoms: dict[str, np.ndarray]
+    which: dict[str, np.ndarray]
+    networks: Networks
+    offset: float
+
+
+@dataclass(frozen=True, eq=False)
 class Subject:
     """A molecule with bonds, its terms, atom names (N,) that are unique, masses (N,) amu.
 
     depth (T,) eV: the bonds are Morse curves D (1 - exp(-a (r - r0)))², a = sqrt(k / D), with k
-    and r0 as in the terms; None: they are harmonic.
+    and r0 as in the terms; None: they are harmonic. bonded: what stands for all bonded terms of
+    the topology, which then only tell where training started; None: the terms themselves.
     """
 
     molecule: Molecule
@@ -70,6 +85,7 @@ class Subject:
     masses: np.ndarray
     title: str
     depth: np.ndarray | None = None
+    bonded: Bonded | None = None
 
     def steepness(self) -> np.ndarray:
         """a (T,) 1/Å of the Morse bonds."""
@@ -83,15 +99,24 @@ class Subject:
 
 def subject_of(field: ForceField) -> Subject:
     """Raises ExportError for force fields that are no sum of molecular-mechanics terms."""
-    topology = getattr(field, "topology", None)
-    if field.INFO.key not in (*FIELDS, *MORSE) or not isinstance(topology, Topology):
+    topology, key = getattr(field, "topology", None), field.INFO.key
+    if key == "composite":
         raise ExportError(
-            f"{field.INFO.label} cannot be exported; possible are: "
-            f"{', '.join((*FIELDS, *MORSE))}. "
-            "(Every saved model is an ASE calculator: core.references.ase_bridge.load_calculator)"
+            f"{field.INFO.label} cannot be exported: its correction is no sum of terms that "
+            "another program has. Export a model of its base alone, which may be one of: "
+            f"{', '.join(POSSIBLE)}. {ASE}"
         )
-    depth = getattr(field, "depth", None) if field.INFO.key in MORSE else None
-    return make_subject(field.molecule, topology, depth=depth)
+    if key not in POSSIBLE or not isinstance(topology, Topology):
+        raise ExportError(
+            f"{field.INFO.label} cannot be exported; possible are: {', '.join(POSSIBLE)}. {ASE}"
+        )
+    depth = getattr(field, "depth", None) if key in MORSE else None
+    found = make_subject(field.molecule, topology, depth=depth)
+    if key not in NEURAL:
+        return found
+    parts: Any = field
+    bonded = Bonded(parts.functions.atoms, parts.functions.which, parts.networks, parts.offset)
+    return dataclasses.replace(found, bonded=bonded)
 
 
 def make_subject(
