@@ -7,6 +7,7 @@ import math
 from pathlib import Path
 from typing import Any
 
+from app.commands.fit_refit import refit, wanted
 from app.console import Console, UserError, parse_settings
 from core.analyses.errors import Errors, ErrorsSpec
 from core.analyses.fit import Fit, FitSpec
@@ -32,6 +33,32 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         help="a hyper-parameter, for example sigma=20 (again for more)",
     )
     parser.add_argument("--test", metavar="DATA2", help="test on these frames instead")
+    parser.add_argument(
+        "--start",
+        metavar="MODEL",
+        help="gaff: start from this saved model, its edits and its flags (frozen, tied, bounds)",
+    )
+    group = parser.add_argument_group("refit of gaff to torsion profiles")
+    group.add_argument(
+        "--profile",
+        action="store_true",
+        help="DATA is a torsion scan; the torsions about the turned bond are fitted to it",
+    )
+    group.add_argument(
+        "--with-profile",
+        action="append",
+        default=[],
+        metavar="SCAN",
+        help="fit this scan together with DATA (again for more)",
+    )
+    group.add_argument(
+        "--around",
+        action="append",
+        default=[],
+        metavar="I-J",
+        help="only the torsions about this bond change, atoms from 1 (again for more; default with "
+        "--profile: the bond that the scan turns, or what --set fit_terms=… says)",
+    )
     parser.add_argument("--out", type=Path, required=True, metavar="MODEL", help="model file")
 
 
@@ -39,6 +66,11 @@ def run(options: argparse.Namespace, console: Console) -> dict[str, Any]:
     """Fit, test, save."""
     if options.train < 1 or options.valid < 0:
         raise UserError("--train must be at least 1 and --valid at least 0")
+    if wanted(options):
+        return refit(options, console)
+    hyper = parse_settings(options.set)
+    if options.start:
+        hyper["parameters"] = _start(options, hyper)
     _, path = console.dataset(options.data)
     folder = console.folder("fit")
     fit: Fit = console.run(
@@ -48,7 +80,7 @@ def run(options: argparse.Namespace, console: Console) -> dict[str, Any]:
             n_train=options.train,
             n_valid=options.valid,
             seed=options.seed,
-            hyper=parse_settings(options.set),
+            hyper=hyper,
             device=options.device,
             out=str(folder),
         ),
@@ -74,6 +106,15 @@ def run(options: argparse.Namespace, console: Console) -> dict[str, Any]:
     figures["hyper"] = dict(fit.hyper)
     figures["n_train"] = len(fit.split.train)
     return figures
+
+
+def _start(options: argparse.Namespace, hyper: dict[str, Any]) -> str:
+    path = Path(options.start)
+    if not path.is_file():
+        raise UserError(f"--start {path}: there is no such file")
+    if "parameters" in hyper:
+        raise UserError("--start and --set parameters=… both say where the terms come from")
+    return str(path.resolve())
 
 
 def error_figures(errors: Errors) -> dict[str, float]:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from core.analyses.errors import Errors, evaluate
+from core.analyses.parameters import FLAGS, flags_to_text
 from core.dataset import Split
 from core.wire import wire
 
@@ -102,7 +103,10 @@ def run(spec: FitSpec, context: Context) -> Fit:
     if spec.out:
         path = str(Path(spec.out) / "model.npz")
         about = {"dataset": dataset.name, "level": dataset.level, "sha256": dataset.sha256}
-        save_model(path, model, extra={"label": label, **about})
+        extra = {"label": label, **about}
+        if flags := getattr(model, "flags", ()):  # of terms, where there are any
+            extra[FLAGS] = flags_to_text(flags)
+        save_model(path, model, extra=extra)
     errors = evaluate(model, dataset, split.test, Part(context, 0.95, 1.0), label=label)
     result = Fit(
         label=label,

@@ -39,10 +39,10 @@ class RefitSpec:
 
     hyper: of GAFF, the `fit_…` ones say how. dataset: path of a saved Dataset whose training frames
     are fitted ("" = profiles only); split: drawn with n_train, n_valid, n_test, seed and method
-    where None. profiles: scans fitted as well. around: bonds (pairs of atoms from 0), only the torsions
-    about them change; all that hyper allows where empty. energy_weight, force_weight and
+    where None. profiles: scans fitted as well. around: bonds (pairs of atoms from 0), only the
+    torsions about them change; all that hyper allows where empty. energy_weight, force_weight and
     profile_weight: of the kinds of data. out: folder of the project's item ("" = keep nothing);
-    record.npz there is the Fit, refit.npz the Refit.
+    record.npz there is the Fit, refit.npz the Refit. parent: label of what it starts from.
     """
 
     molecule: Molecule
@@ -63,6 +63,7 @@ class RefitSpec:
     profile_weight: float = 1.0
     label: str = ""
     out: str = ""
+    parent: str = ""
 
 
 @wire
@@ -112,7 +113,7 @@ class Refit:
     """What a refit did.
 
     fit: as for any trained force field (errors on held-out frames, NaN without a data set).
-    topology: after; flags: as they were given, for its rows. changes: largest first. held_out:
+    topology: after; flags: as they were given, moved to its rows. changes: largest first. held_out:
     "energy" (eV, constant free) and "force" (eV/Å) -> (RMSE before, RMSE after) on the test frames.
     contributions: kind of term -> (RMS before, RMS after) eV of its energy about its mean over the
     data: how much of the surface it makes. parent: label of what it started from.
@@ -130,8 +131,13 @@ class Refit:
 
 
 def run(spec: RefitSpec, context: Context) -> Refit:
-    """See RefitSpec. Raises ForceFieldError, RefitError, SplitError saying what to change."""
-    raise NotImplementedError
+    """See RefitSpec. A job that was killed goes on from `out`/checkpoint.npz to the same end.
+
+    Raises ForceFieldError, RefitError, SplitError, StorageError saying what to change.
+    """
+    from core.analyses.refit_run import run_refit
+
+    return run_refit(spec, context)
 
 
 SPEC = RefitSpec

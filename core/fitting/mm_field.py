@@ -87,17 +87,25 @@ def fit_terms(
     *,
     depth: np.ndarray | None = None,
 ) -> tuple[Refitted, dict[str, str]]:
-    """See `core.fitting.mm_refit.refit`; also what the fit tells. Raises ForceFieldError."""
+    """See `core.fitting.mm_refit.refit`; also what the fit tells. Raises ForceFieldError.
+
+    Where the fit starts from a saved model, the flags saved with it hold.
+    """
     from core.fitting.mm_refit import notes, refit
+    from core.fitting.mm_start import saved_flags
 
     for frames, use in ((split.train, "training"), (split.valid, "validation")):
         if len(frames) and frames.max() >= len(dataset):
             raise ForceFieldError(
                 f"{use} frame {frames.max() + 1} of a data set with {len(dataset)} frames"
             )
+    flags = saved_flags(hyper.parameters)
+    if flags:
+        frozen = sum(f.frozen for f in flags)
+        context.log(f"flags of {len(flags)} terms are held, {frozen} of them frozen")
     try:
         found = refit(topology, dataset, split.train, options(hyper), context,
-                      valid=split.valid, depth=depth)  # fmt: skip
+                      valid=split.valid, depth=depth, flags=flags)  # fmt: skip
     except RefitError as error:
         raise ForceFieldError(f"the refit cannot be done: {error}") from error
     told = notes(found)

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
+
+from core.mm.topology import MAX_PERIODICITY
+from core.units import KCAL_MOL
 
 KINDS = ("bond", "angle", "torsion", "improper", "charges", "lj")
 TIES = ("type", "symmetry")
@@ -48,9 +52,11 @@ class Options:
     only atoms that the molecule's graph does not tell apart. orders: torsions get cosine terms up
     to this periodicity (0 = only those they have). energy_error (eV) and force_error (eV/Å): what
     counts as one unit of misfit of a frame's energy, and of its root-mean-square force component.
-    prior: weight of the priors; 0 trusts the data alone. around: bonds as pairs of atoms from 0;
-    only the torsions about them are fitted (together), all where there are none. freeze: labels of
-    parameters that stay.
+    profile_error (eV): the same of one point of a profile. energy_weight, force_weight and
+    profile_weight: of the kinds of data (0 = leave it out). prior: weight of the priors; 0 trusts
+    the data alone. around: bonds as pairs of atoms from 0; only the torsions about them are fitted
+    (together), all where there are none. sines: give every torsion sine terms as well, which tell
+    a molecule from its mirror image. freeze: labels of parameters that stay.
     """
 
     kinds: tuple[str, ...] = KINDS
@@ -58,9 +64,14 @@ class Options:
     orders: int = 4
     energy_error: float = 0.0434
     force_error: float = 0.0434
+    profile_error: float = 0.3 * KCAL_MOL
+    energy_weight: float = 1.0
+    force_weight: float = 1.0
+    profile_weight: float = 1.0
     prior: float = 1.0
     iterations: int = 60
-    around: tuple[tuple[int, int], ...] = ()
+    around: tuple[tuple[int, ...], ...] = ()
+    sines: bool = False
     freeze: frozenset[str] = frozenset()
     priors: dict[str, float] = field(default_factory=dict)
 
@@ -72,8 +83,14 @@ class Options:
             raise RefitError(f"no parameters are chosen; choose from {', '.join(KINDS)}")
         if self.tie not in TIES:
             raise RefitError(f"parameters are tied by {' or '.join(TIES)}, not by {self.tie!r}")
-        if min(self.energy_error, self.force_error) <= 0 or self.prior < 0:
+        errors = self.energy_error, self.force_error, self.profile_error
+        if not (min(errors) > 0 and self.prior >= 0):
             raise RefitError("errors must be positive and the weight of the priors 0 or more")
+        if not 0 <= self.orders <= MAX_PERIODICITY:
+            raise RefitError(f"{self.orders} periodicities; 0 to {MAX_PERIODICITY} can be")
+        weights = self.energy_weight, self.force_weight, self.profile_weight
+        if not (min(weights) >= 0 and all(map(math.isfinite, weights))):
+            raise RefitError("the weights of energies, forces and profiles must be 0 or more")
 
 
 @dataclass(frozen=True)
@@ -95,13 +112,17 @@ class Parameter:
 
 @dataclass(frozen=True)
 class Change:
-    """What a fit did to one parameter; sigmas: the change in units of its prior."""
+    """What a fit did to one parameter; sigmas: the change in units of its prior.
+
+    frozen: it was not to change.
+    """
 
     label: str
     name: str
     before: float
     after: float
     sigmas: float
+    frozen: bool = False
 
     def __str__(self) -> str:
         return (

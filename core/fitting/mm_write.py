@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 import torch
 
-from core.fitting.mm_model import Model, Series
+from core.fitting.mm_fourier import Series, Wave
+from core.fitting.mm_model import Model
 from core.mm.topology import Term, Topology
 
 SOURCE = "refit"
@@ -39,9 +40,9 @@ def write(model: Model, values: np.ndarray) -> tuple[Topology, np.ndarray | None
         for rows, at in model.tied.get(name, []):
             column[rows] = values[at]
         changed[name] = column
-    if "charges" in model.options.kinds:
+    if model.charges_of is not None:
         charges = model.charges_of(torch.tensor(values)).numpy()[model.charge_classes]
-        changed["charges"] = charges + (start.charges.sum() - charges.sum()) / len(charges)
+        changed["charges"] = _total(charges, model)
     depth = None
     if model.depth is not None:
         depth = model.depth.copy()
@@ -52,13 +53,21 @@ def write(model: Model, values: np.ndarray) -> tuple[Topology, np.ndarray | None
     return dataclasses.replace(start, notes=told, **changed), depth
 
 
+def _total(charges: np.ndarray, model: Model) -> np.ndarray:
+    """The start's total to the last digit, put on charges that may change."""
+    free = [not model.rules.frozen("charge", i) for i in range(len(charges))]
+    if not any(free):
+        return model.start.charges.copy()
+    return charges + np.where(free, (model.start.charges.sum() - charges.sum()) / sum(free), 0.0)
+
+
 def _sources(term: Term, rows: set[int]) -> tuple[str, ...]:
     old = term.source or ("",) * len(term)
     return tuple(SOURCE if i in rows else s for i, s in enumerate(old))
 
 
 def _fourier(term: Term, series: list[Series], values: np.ndarray, *, keep: bool) -> Term:
-    """The term with every quartet's rows replaced by its fitted series.
+    """The term with every quartet's free rows replaced by its fitted series.
 
     keep: write also amplitudes of nothing (an improper that vanishes is still one).
     """
@@ -75,16 +84,11 @@ def _fourier(term: Term, series: list[Series], values: np.ndarray, *, keep: bool
         if key in done:
             continue
         done.add(key)
-        s = place[row]
-        count = len(s.orders)
-        cosines = values[s.at : s.at + count]
-        sines = values[s.at + count : s.at + 2 * count] if s.sines else np.zeros(count)
         left = len(rows)
-        for n, a, b in zip(s.orders, cosines, sines, strict=True):
-            k = float(np.hypot(a, b))
-            if k > NOTHING or keep:
-                phase = float(np.arctan2(b, a)) if s.sines else (0.0 if a >= 0 else float(np.pi))
-                rows.append((row, k, float(n), phase))
+        for wave in place[row].waves:
+            k, phase = _amplitude(wave, values)
+            if abs(k) > NOTHING or keep or wave.phase is not None:
+                rows.append((row, k, float(wave.n), phase))
         if len(rows) == left:  # nothing is left of the series, but the torsion stays listed
             rows.append((row, 0.0, float(p["n"][row]), float(p["phase"][row])))
     index = [r[0] for r in rows]
@@ -98,3 +102,16 @@ def _fourier(term: Term, series: list[Series], values: np.ndarray, *, keep: bool
     source = tuple(SOURCE if i in place else (term.source[i] if term.source else "") for i in index)
     penalty = term.penalty[index] if len(term.penalty) else term.penalty
     return Term(term.kind, term.atoms[index], columns, texts(term.types), source, penalty)
+
+
+def _amplitude(wave: Wave, values: np.ndarray) -> tuple[float, float]:
+    """k eV and phase rad; k >= 0 unless the phase is one that is kept."""
+    a = float(values[wave.cosine])
+    if wave.phase is not None:
+        return a, wave.phase
+    if wave.sine < 0:
+        return abs(a), 0.0 if a >= 0 else float(np.pi)
+    b = float(values[wave.sine])
+    k, phase = float(np.hypot(a, b)), float(np.arctan2(b, a))
+    # pi and not -pi; the rounding of a cosine's phase is no sine
+    return k, abs(phase) if np.sin(phase) ** 2 < 1e-20 else phase

@@ -28,6 +28,7 @@ from core.mm.topology import Topology
 from core.molecule import Molecule
 
 if TYPE_CHECKING:
+    from core.analyses.parameters import Flag
     from core.engine.context import Context
 
 WHOLE = 0.02  #: e, by which imported charges may miss the molecule's charge
@@ -107,6 +108,7 @@ class GAFF(ForceField):
                 f"the topology is for {len(topology.types)} atoms, not for {molecule.formula}"
             )
         self.topology = topology
+        self.flags: tuple[Flag, ...] = ()  # what a refit was told to hold, for the file of a fit
         self.notes = _notes(topology)
         self.tensors = mm.tensors(topology, device=self.device, dtype=self.dtype)
         self._forces = Forces(self.tensors, len(molecule.numbers))
@@ -138,10 +140,13 @@ class GAFF(ForceField):
     def fit(cls, dataset: Dataset, split: Split, hyper: Any, context: Context) -> Self:
         """Its parameters fitted to data, see `core.fitting.mm_refit`. Raises ForceFieldError."""
         from core.fitting.mm_field import fit_terms
+        from core.fitting.mm_flags import carried
+        from core.fitting.mm_start import saved_flags
 
         molecule, topology = parametrise(dataset.molecule, hyper)
         found, notes = fit_terms(topology, dataset, split, hyper, context)
         field = cls(molecule, hyper, topology=found.topology, device=context.device)
+        field.flags = carried(saved_flags(hyper.parameters), topology, found.topology)
         field.notes |= notes
         return field
 

@@ -20,9 +20,9 @@ from pathlib import Path
 import numpy as np
 
 from core.bonding import why_not_dihedral
+from core.fitting.mm_options import RefitError
 from core.fitting.torsion_refit import (
     TorsionFit,
-    TorsionFitError,
     TorsionOptions,
     refit_torsions,
     why_left,
@@ -84,7 +84,7 @@ def refitted(scan: Scan, charges: str = "auto", options: TorsionOptions | None =
     try:
         molecule, topology = parametrise(scan.molecule, Hyper(charges=charges))
         fit = refit_torsions(molecule, topology, bond, scan.positions, scan.energies, options)
-    except (ForceFieldError, TorsionFitError) as error:
+    except (ForceFieldError, RefitError) as error:
         return Line(scan, None, str(error))
     line = Line(scan, fit)
     if not fit.improved:
@@ -108,7 +108,7 @@ def summary(lines: list[Line]) -> str:
     columns = [[f.before for f in fits], [f.after for f in fits], [f.left_out for f in fits]]
     before, after, left_out = (float(np.median(c)) / KCAL_MOL for c in columns)
     worse = sum(f.after > f.before for f in fits)
-    changes = [float(np.abs(c).max()) / KCAL_MOL for f in fits for c in f.changes.values()]
+    changes = [abs(c.after - c.before) / KCAL_MOL for f in fits for c in f.changes]
     above = sum(f.after > LIMIT * KCAL_MOL for f in fits)
     return (
         f"{len(fits)} of {len(lines)} scans fitted: median {before:.2f} -> {after:.2f} kcal/mol "
