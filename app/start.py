@@ -99,7 +99,7 @@ def make_window(
 def _engine() -> Any:
     from core.engine.client import Engine
 
-    return Engine()
+    return Engine(quick=True)  # an edit that somebody watches must not wait behind a training
 
 
 class Excepthook:

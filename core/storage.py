@@ -15,6 +15,7 @@ import os
 import re
 import secrets
 import struct
+import threading
 import tokenize
 import zipfile
 from collections.abc import Callable, Iterator
@@ -35,6 +36,9 @@ MAX_BYTES = 16 * 2**30  # of all arrays of one record together
 MAX_HEADER = 4096
 PROJECT_FILE = "project.json"
 RECORD = "record.npz"  # the result of a job, in the folder given to the job
+#: numpy reads headers with ast.literal_eval, which fails (SystemError: AST constructor recursion
+#: depth mismatch) when two threads are in it at once (CPython 3.11).
+_HEADER = threading.Lock()
 _ANCHOR = re.compile(r"\$+(HERE|PROJECT)/")
 
 
@@ -312,7 +316,8 @@ def _array(archive: zipfile.ZipFile, name: str, path: Path) -> np.ndarray:
         major = np.lib.format.read_magic(stream)
         if major != (1, 0):
             raise ValueError(f"npy version {major}")
-        header = np.lib.format.read_array_header_1_0(stream, max_header_size=MAX_HEADER)
+        with _HEADER:
+            header = np.lib.format.read_array_header_1_0(stream, max_header_size=MAX_HEADER)
         shape, fortran, dtype = header
     except (
         ValueError,

@@ -156,6 +156,22 @@ class ParameterBar(QWidget):
         at = next((i for i in range(self.scan.count()) if self.scan.itemData(i) == kept), 0)
         self.scan.setCurrentIndex(at if self.scan.count() else -1)
 
+    def scan_name(self, at: int | None = None) -> str:
+        """What a scan (None: the chosen one) is called, a map by both of its dihedrals."""
+        at = self.scan.currentIndex() if at is None else at
+        if self.scan.itemData(at) != MAP:
+            return self.scan.itemText(at)
+        return " × ".join(self.scan.itemText(k) for k in (0, 1))
+
+    def choose_scan(self, name: str) -> bool:
+        """Choose a scan by its name; True where it is another one than before."""
+        places = {self.scan_name(at): at for at in range(self.scan.count())}
+        at = places.get(name, -1)
+        if at in (-1, self.scan.currentIndex()):
+            return False
+        self.scan.setCurrentIndex(at)
+        return True
+
     def _reference_chosen(self) -> None:
         self._by_hand = True
         self.scan_changed.emit()

@@ -76,6 +76,20 @@ class Document(QObject):
         return list(found)
 
     # -- edits --------------------------------------------------------------------------------
+    def take(self, topology: Topology, flags: Iterable[Flag], text: str) -> bool:
+        """Other terms of this molecule in place of all of these, as one edit.
+
+        False where they are the same. Raises ValueError where they are of another molecule.
+        """
+        if len(topology.types) != len(self.topology.types):
+            n, here = len(topology.types), len(self.topology.types)
+            raise ValueError(f"these terms are for {n} atoms, the molecule on show has {here}")
+        new = {(f.kind, f.row): f for f in flags}
+        if new == self.flags and same_terms(topology, self.topology):
+            return False
+        self._push(text, topology, new)
+        return True
+
     def draft(self, keys: Iterable[Key], name: str, value: float) -> None:
         """Show a value without keeping it. Raises ValueError where it cannot be."""
         self.drafted.emit(rows.with_value(self.topology, self.tied(keys), name, value))
@@ -172,3 +186,15 @@ class Document(QObject):
 
     def _push(self, text: str, topology: Topology, flags: Flags) -> None:
         self.stack.push(EditParameters(self, text, topology, flags))
+
+
+def same_terms(a: Topology, b: Topology) -> bool:
+    """Whether two topologies give the same energies (what their terms are called plays no part)."""
+    if a is b:
+        return True
+    pairs = [(getattr(a, n), getattr(b, n)) for n in ("charges", "epsilon", "rmin_half")]
+    for kind, term in a.terms().items():
+        other = b.terms()[kind]
+        pairs.append((term.atoms, other.atoms))
+        pairs += [(column, other.parameters[n]) for n, column in term.parameters.items()]
+    return all(np.array_equal(x, y) for x, y in pairs)

@@ -1,161 +1,51 @@
-"""The scan beside the table: reference, original and current; and what each kind of term adds."""
+"""The scan beside the table: reference, original and current, or how far they are from it."""
 
 from __future__ import annotations
 
 import numpy as np
 import pyqtgraph as pg
 from PySide6.QtCore import Qt, Signal
-from PySide6.QtWidgets import QSizePolicy, QSplitter, QStackedWidget, QVBoxLayout, QWidget
+from PySide6.QtWidgets import (
+    QHBoxLayout,
+    QSizePolicy,
+    QSplitter,
+    QStackedWidget,
+    QVBoxLayout,
+    QWidget,
+)
 
 from core.analyses import surface_tools as tools
 from core.analyses.parameter_preview import Preview
 from core.analyses.parameter_scan import ParameterScan
+from core.analyses.refit import ProfileFit
 from core.bonding import chain_label
 from core.molecule import Molecule
-from core.units import KCAL_MOL, EnergyUnit
-from widgets.curves import Legend
-from widgets.naming import text_label
-from widgets.palette import STYLES, inks, palette
-from widgets.plot_tools import PlotMenu, PlotWidget, Table, paper
+from core.units import EnergyUnit
+from widgets.naming import text_label, tool_button
+from widgets.palette import inks, palette
+from widgets.parameter_layers import Decomposition, stacked, without_clashes
 from widgets.profile import ProfileView
 from widgets.surface_data import line_step, nice_limit, shown_range
 from widgets.surface_grid import Map, Scale, SurfaceGrid
-from widgets.surface_view import DegreeAxis
 
-CURRENT, ORIGINAL, CHOSEN = "current", "original", "selected terms"
-NAMES = {
-    "bond": "bonds",
-    "angle": "angles",
-    "torsion": "torsions",
-    "improper": "impropers",
-    "lj": "Lennard-Jones",
-    "lj14": "Lennard-Jones 1–4",
-    "coulomb": "Coulomb",
-    "coulomb14": "Coulomb 1–4",
-}
-COLOURS = dict(zip((*NAMES, CHOSEN), (1, 6, 2, 8, 3, 9, 4, 7, 5), strict=True))
-STYLE = {CURRENT: 7, ORIGINAL: 5}  # numbers in STYLES that no force field has as its own
-CLASH = 60 * KCAL_MOL  # a rigid scan that goes higher has atoms that overlap
-READABLE = 20 * KCAL_MOL  # and is shown up to here
-FLAT = 1e-6  # eV: a layer that varies less is left out
+CURRENT, ORIGINAL, BEFORE, AFTER = "current", "original", "before", "after"
+#: Numbers in STYLES that no other force field has as its own (the original's is GAFF's).
+STYLE = {CURRENT: 7, ORIGINAL: 5, BEFORE: 5, AFTER: 9}
+SAME = 1e-6  # Å and eV: geometries and energies that are no others
 
 
-def without_clashes(high: float, unit: EnergyUnit) -> float:
-    """The end of a scale, in the unit shown: atoms that overlap would flatten all that matters."""
-    return high if high * unit.ev <= CLASH else nice_limit(unit.from_ev(READABLE))
-
-
-def stacked(preview: Preview, cut: np.ndarray) -> list[tuple[str, np.ndarray]]:
-    """(name, (n,) eV) of every kind that varies over the points `cut`, each above its own minimum.
-
-    The rows asked one by one stand last as a layer of their own, taken out of their kinds. The sum
-    of the layers is the energy but for a constant.
-    """
-    kinds = {k: e[cut].copy() for k, e in preview.kinds.items()}
-    chosen = np.zeros(len(cut))
-    for kind, each in preview.rows.items():
-        part = each[:, cut].sum(0)
-        kinds[kind] -= part
-        chosen = chosen + part
-    layers = [(NAMES.get(k, k), e - e.min()) for k, e in kinds.items()]
-    if preview.rows:
-        layers.append((CHOSEN, chosen - chosen.min()))
-    return [(name, e) for name, e in layers if np.ptp(e) > FLAT]
-
-
-class Decomposition(QWidget):
-    """Stacked layers over one dihedral."""
-
-    def __init__(self, parent: QWidget | None = None) -> None:
-        super().__init__(parent)
-        self.plot = PlotWidget(axisItems={"bottom": DegreeAxis("bottom")})
-        self.plot.setAccessibleName("Energy by kind of term")
-        self.plot.plotItem.setMouseEnabled(x=False, y=False)
-        self.plot.plotItem.layout.setContentsMargins(0, 4, 16, 0)
-        self.legend = Legend()
-        box = QVBoxLayout(self)
-        box.setContentsMargins(0, 0, 0, 0)
-        box.setSpacing(1)
-        box.addWidget(self.legend)
-        box.addWidget(self.plot, 1)
-        self._curves: dict[str, pg.PlotCurveItem] = {}
-        self._x = np.zeros(0)
-        self._layers: list[tuple[str, np.ndarray]] = []
-        self._labels = ("", "")
-        self._unit: EnergyUnit | None = None
-        self._dark = False
-        self.menu = PlotMenu(self, table=self.table, name="terms")
-        self.set_dark(False)
-
-    def colour(self, name: str) -> str:
-        """#rrggbb of a layer."""
-        key = next((k for k, n in NAMES.items() if n == name), CHOSEN)
-        return STYLES[COLOURS[key]][self._dark]
-
-    def show_layers(
-        self,
-        x: np.ndarray,
-        layers: list[tuple[str, np.ndarray]],
-        labels: tuple[str, str],
-        unit: EnergyUnit,
-    ) -> None:
-        """x (n,) degrees, layers (n,) each in the unit shown."""
-        self._x, self._layers, self._unit = x, layers, unit
-        names = [name for name, _ in layers]
-        for name in set(self._curves) - set(names):
-            self.plot.plotItem.removeItem(self._curves.pop(name))
-        # each curve is filled down to zero; a higher one lies behind, so that bands remain
-        top = np.zeros(len(x))
-        ink = inks(dark=self._dark).ink
-        for z, (name, values) in enumerate(layers):
-            top = top + values
-            curve = self._curves.get(name)
-            if curve is None:
-                curve = self._curves[name] = pg.PlotCurveItem(fillLevel=0.0)
-                self.plot.plotItem.addItem(curve)
-            last = z == len(layers) - 1
-            curve.setZValue(-z)
-            curve.setData(
-                x,
-                top,
-                brush=pg.mkBrush(self.colour(name)),
-                pen=pg.mkPen(ink, width=2) if last else pg.mkPen(None),
-                fillLevel=0.0,
-            )
-        high = without_clashes(nice_limit(float(top.max())), unit) if len(top) else 1.0
-        box = self.plot.plotItem.vb
-        box.disableAutoRange()
-        if len(x):
-            box.setRange(xRange=(x[0], x[-1]), yRange=(0.0, high), padding=0)
-        if labels != self._labels:
-            self._labels = labels
-            self._name()
-        self.legend.show_names([(self.colour(n), "■", n) for n in names])
-
-    def _name(self) -> None:
-        ink = inks(dark=self._dark).ink
-        for side, text in zip(("bottom", "left"), self._labels, strict=True):
-            self.plot.plotItem.setLabel(side, text, color=ink)
-            self.plot.plotItem.getAxis(side).enableAutoSIPrefix(False)
-
-    def table(self) -> Table:
-        """Angle in degrees, then each layer."""
-        header = (self._labels[0], *(name for name, _ in self._layers))
-        columns = np.column_stack([self._x, *(e for _, e in self._layers)])
-        return header, [[float(v) for v in row] for row in columns]
-
-    def set_dark(self, dark: bool) -> None:
-        """Follow the theme."""
-        self._dark = dark
-        paper(self, dark=dark)
-        self.plot.set_dark(dark)
-        self._name()
-        if self._unit is not None:
-            self.show_layers(self._x, self._layers, self._labels, self._unit)
+def keep_styles() -> None:
+    """Give our curves their colours before anybody asks for them by name."""
+    for name, style in STYLE.items():
+        palette().given.setdefault(name, style)
 
 
 class ParameterPlots(QWidget):
-    """Profile or map of one scan over its decomposition; zero of every curve is its minimum."""
+    """Profile or map of one scan over its decomposition; zero of every curve is its minimum.
+
+    After a refit its before and after stand in place of original and current. The switch Δ shows
+    what is left to the reference instead, with the same constant free that an RMSE has.
+    """
 
     point_clicked = Signal(int)  # grid index
 
@@ -166,6 +56,11 @@ class ParameterPlots(QWidget):
         self.figures = text_label("Distance to the reference")
         self.figures.setContentsMargins(6, 0, 6, 0)
         self.figures.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
+        tip = "Show what is left to the reference: current − reference (Alt+D)"
+        self.difference = tool_button("Δ", tip, name="Difference to the reference", check=True)
+        self.difference.setShortcut("Alt+D")
+        self.difference.setEnabled(False)
+        self.difference.toggled.connect(lambda _on: self._rescale())
         self.stack = QStackedWidget()
         self.stack.addWidget(self.profile)
         self.stack.addWidget(self.grid)
@@ -173,19 +68,26 @@ class ParameterPlots(QWidget):
         self.splitter.addWidget(self.stack)
         self.splitter.addWidget(self.layers)
         self.splitter.setSizes([300, 220])
+        head = QHBoxLayout()
+        head.setSpacing(0)
+        head.addWidget(self.figures, 1)
+        head.addWidget(self.difference)
         box = QVBoxLayout(self)
         box.setContentsMargins(0, 0, 0, 0)
         box.setSpacing(2)
-        box.addWidget(self.figures)
+        box.addLayout(head)
         box.addWidget(self.splitter, 1)
         self.scan: ParameterScan | None = None
         self.current: Preview | None = None
         self.original: np.ndarray | None = None
-        for name, style in STYLE.items():
-            palette().given.setdefault(name, style)
+        self.fitted: ProfileFit | None = None
+        keep_styles()
         self._names = ("", "")
         self._scale: Scale | None = None
         self._unit: EnergyUnit | None = None
+        self._zero = pg.InfiniteLine(angle=0)
+        self._zero.setVisible(False)
+        self.profile.plot.plotItem.addItem(self._zero, ignoreBounds=True)
         self.profile.clicked.connect(lambda _curve, index: self.point_clicked.emit(index))
         self.grid.clicked.connect(lambda _map, index: self.point_clicked.emit(index))
 
@@ -193,7 +95,9 @@ class ParameterPlots(QWidget):
         """Follow the theme."""
         for part in (self.profile, self.grid, self.layers):
             part.set_dark(dark)
+        self._zero.setPen(pg.mkPen(inks(dark=dark).muted, width=1))
 
+    # -- what is shown ------------------------------------------------------------------------
     def show_scan(self, scan: ParameterScan, molecule: Molecule, unit: EnergyUnit) -> None:
         """Another scan: its energies come later."""
         self.scan, self.current, self.original = scan, None, None
@@ -202,14 +106,24 @@ class ParameterPlots(QWidget):
         self._names = (labels[0], labels[1] if len(labels) > 1 else "")
         if scan.label:
             palette().reference(scan.label)
+        known = self._known()
+        self.difference.setEnabled(known)
+        if not known:
+            self.difference.setChecked(False)
         if self.stack.currentIndex() != len(scan.axes) - 1:  # maps need more room than a profile
             self.stack.setCurrentIndex(len(scan.axes) - 1)
             self.splitter.setSizes([300, 220] if len(scan.axes) == 1 else [390, 150])
 
-    def set_unit(self, unit: EnergyUnit) -> None:
-        """Write everything in another unit."""
-        self._unit, self._scale = unit, None
-        self.draw()
+    def show_fit(self, fitted: ProfileFit | None) -> bool:
+        """Before and after of a refit, None for none; False where it is of another scan."""
+        self.fitted = fitted
+        self._rescale()
+        return fitted is None or self._of_scan() is not None
+
+    def show_original(self, energy: np.ndarray) -> None:
+        """Energies (G,) eV of the terms as they were read."""
+        self.original = energy
+        self._rescale()
 
     def show_current(self, preview: Preview, *, settle: bool = True) -> None:
         """Energies of the present terms; settle: the scale may follow (not while dragging)."""
@@ -218,42 +132,93 @@ class ParameterPlots(QWidget):
             self._scale = None
         self.draw()
 
+    def set_unit(self, unit: EnergyUnit) -> None:
+        """Write everything in another unit."""
+        self._unit = unit
+        self._rescale()
+
+    def clear(self) -> None:
+        """Nothing to show."""
+        self.scan = self.current = self.original = self.fitted = None
+        self.difference.setEnabled(False)
+
+    # -- drawing ------------------------------------------------------------------------------
     def draw(self) -> None:
         """Draw what there is."""
         scan, unit, current = self.scan, self._unit, self.current
         if scan is None or unit is None or current is None:
             return
-        maps = []
-        known = np.isfinite(scan.reference).any()
-        if known:
-            maps.append((scan.label or "reference", scan.reference))
-        if self.original is not None:
-            maps.append((ORIGINAL, self.original))
-        maps.append((CURRENT, current.energy))
-        values = [np.asarray(unit.from_ev(tools.zeroed(e))) for _, e in maps]
-        none = np.zeros(0, dtype=int)
-        shown = [
-            Map(name, v, none, none, layer=k)
-            for k, ((name, _), v) in enumerate(zip(maps, values, strict=True))
-        ]
-        if self._scale is None:
-            high = shown_range(values) if len(scan.axes) > 1 else _top(values)
-            high = without_clashes(high, unit)
-            title = f"energy ({unit.label})"
-            self._scale = Scale(0.0, high, "sequential", line_step(high, unit.ev), title)
-        if len(scan.axes) > 1:
-            self._draw_maps(scan, shown, unit, known=bool(known))
+        energies = self._energies(scan, current)
+        if self._delta:
+            values = [unit.from_ev(tools.difference(e, scan.reference)) for _, e in energies]
+            maps = self._maps(energies, values)[1:]
+            scale = self._scale or self._symmetric(maps, unit)
         else:
-            self.profile.show_maps(scan.axes, self._names, shown, self._scale)
+            values = [unit.from_ev(tools.zeroed(e)) for _, e in energies]
+            maps = self._maps(energies, values)
+            scale = self._scale or self._upwards(maps, unit, two=len(scan.axes) > 1)
+        self._scale = scale
+        self._zero.setVisible(self._delta)
+        if len(scan.axes) > 1:
+            self.grid.show_maps(scan.axes, self._names, maps, scale)
+        else:
+            self.profile.show_maps(scan.axes, self._names, maps, scale)
         self._draw_layers(scan, current, unit)
         self._say(scan, current, unit)
 
-    def _draw_maps(
-        self, scan: ParameterScan, maps: list[Map], unit: EnergyUnit, *, known: bool
-    ) -> None:
-        assert self._scale is not None
-        maps = [m for m in maps if m.label != ORIGINAL or not known]
-        self.grid.show_maps(scan.axes, self._names, maps, self._scale)
+    def _rescale(self) -> None:
+        self._scale = None
+        self.draw()
+
+    def _known(self) -> bool:
+        return self.scan is not None and bool(np.isfinite(self.scan.reference).any())
+
+    def _of_scan(self) -> ProfileFit | None:
+        """The refit on show, where it is of the present scan."""
+        fitted, scan = self.fitted, self.scan
+        if fitted is None or scan is None or fitted.positions.shape != scan.positions.shape:
+            return None
+        return fitted if np.abs(fitted.positions - scan.positions).max() < SAME else None
+
+    def _energies(self, scan: ParameterScan, current: Preview) -> list[tuple[str, np.ndarray]]:
+        """(label, energies (G,) eV) of every curve, the reference first where there is one."""
+        known, fitted = self._known(), self._of_scan()
+        rows = [(scan.label or "reference", scan.reference)] if known else []
+        if fitted is not None:
+            rows += [(BEFORE, fitted.before), (AFTER, fitted.after)]
+            ends = (fitted.before, fitted.after)
+            if min(float(np.ptp(current.energy - e)) for e in ends) < SAME:
+                return rows
+        elif self.original is not None and not (known and len(scan.axes) > 1 and not self._delta):
+            rows.append((ORIGINAL, self.original))  # there is no room for a third map
+        return [*rows, (CURRENT, current.energy)]
+
+    @property
+    def _delta(self) -> bool:
+        """Whether differences are shown."""
+        return self.difference.isChecked() and self._known()
+
+    @staticmethod
+    def _maps(energies: list[tuple[str, np.ndarray]], values: list) -> list[Map]:
+        none = np.zeros(0, dtype=int)
+        return [
+            Map(name, np.asarray(v), none, none, layer=k)
+            for k, ((name, _), v) in enumerate(zip(energies, values, strict=True))
+        ]
+
+    @staticmethod
+    def _upwards(maps: list[Map], unit: EnergyUnit, *, two: bool) -> Scale:
+        values = [m.values for m in maps]
+        high = without_clashes(shown_range(values) if two else _top(values), unit)
+        title = f"energy ({unit.label})"
+        return Scale(0.0, high, "sequential", line_step(high, unit.ev), title)
+
+    @staticmethod
+    def _symmetric(maps: list[Map], unit: EnergyUnit) -> Scale:
+        high = without_clashes(_top([np.abs(m.values) for m in maps]), unit)
+        title = f"energy − reference ({unit.label})"
+        short = f"Δ ({unit.label})"
+        return Scale(-high, high, "diverging", line_step(2 * high, unit.ev), title, short)
 
     def _draw_layers(self, scan: ParameterScan, current: Preview, unit: EnergyUnit) -> None:
         axis = scan.axes[0]
@@ -274,21 +239,23 @@ class ParameterPlots(QWidget):
         self.layers.show_layers(x, shown, (name, unit.label), unit)
 
     def _say(self, scan: ParameterScan, current: Preview, unit: EnergyUnit) -> None:
-        if not np.isfinite(scan.reference).any():
+        if not self._known():
             self.figures.setText("No reference points on this scan.")
             return
-        now = unit.from_ev(tools.rmse(current.energy, scan.reference))
-        text = f"RMSE to {scan.label or 'reference'}: <b>{now:.{unit.digits}f}</b>"
-        if self.original is not None:
-            was = unit.from_ev(tools.rmse(self.original, scan.reference))
-            text += f" (original {was:.{unit.digits}f})"
-        held = int(np.isfinite(scan.reference).sum())
-        self.figures.setText(f"{text} {unit.label}")
-        self.figures.setToolTip(f"Root mean square over {held} of {len(scan.positions)} points")
 
-    def clear(self) -> None:
-        """Nothing to show."""
-        self.scan = self.current = self.original = None
+        def text(energy: np.ndarray) -> str:
+            return f"{unit.from_ev(tools.rmse(energy, scan.reference)):.{unit.digits}f}"
+
+        line = f"RMSE <b>{text(current.energy)}</b>"
+        fitted = self._of_scan()
+        if fitted is not None:
+            line += f" (refit {text(fitted.before)} → {text(fitted.after)})"
+        elif self.original is not None:
+            line += f" (original {text(self.original)})"
+        held = int(np.isfinite(scan.reference).sum())
+        self.figures.setText(f"{line} {unit.label}")
+        what = f"Root mean square difference to {scan.label or 'the reference'}"
+        self.figures.setToolTip(f"{what}, over {held} of {len(scan.positions)} points")
 
 
 def _top(values: list[np.ndarray]) -> float:

@@ -26,6 +26,7 @@ from widgets.naming import named
 from widgets.palette import inks
 from widgets.parameter_document import Document
 from widgets.parameter_rows import Key
+from widgets.parameter_sort import PLACE_ROLE, SORT_ROLE, Sorter
 
 TERM, FORCE, PLACE, PHASE, PENALTY, REFIT, SOURCE = range(7)
 HEADS = ("Term", "Strength", "Position", "Phase", "Penalty", "Refit", "Source")
@@ -56,7 +57,10 @@ class _ValueDelegate(QStyledItemDelegate):
 
 
 class ParameterTable(QTreeWidget):
-    """Rows of a Document; one edit in a type's line edits all its terms."""
+    """Rows of a Document; one edit in a type's line edits all its terms.
+
+    A click on a header sorts within each kind.
+    """
 
     chosen = Signal(object)  # list of Key of the selected lines
     typed = Signal(object, str, float)  # keys, parameter, value inside
@@ -91,6 +95,7 @@ class ParameterTable(QTreeWidget):
         line = QLineEdit(placeholderText="Filter", clearButtonEnabled=True)
         self.filter_box = named(line, "Filter terms", tip)  # for the panel to place
         line.textChanged.connect(self.filter)
+        self.sorter = Sorter(self, HEADS)
         self.itemSelectionChanged.connect(self._selected)
         self.itemChanged.connect(self._edited)
 
@@ -116,8 +121,11 @@ class ParameterTable(QTreeWidget):
         if shape != self._shape:
             self._rebuild(every)
             self._shape = shape
+        fresh = bool(self._lines) and self._lines[0][0].data(TERM, SORT_ROLE) is None
         for item, keys in self._lines:
             self._write(item, keys)
+        if fresh:  # an edit does not move lines about
+            self.sorter.apply()
         self._filling = False
 
     def _rebuild(self, every: dict) -> None:
@@ -152,7 +160,8 @@ class ParameterTable(QTreeWidget):
                         where = atoms_name(symbols, rows.atoms(topology, key))
                         self._lines.append((QTreeWidgetItem(line, [where]), [key]))
             top.setExpanded(open_.get(kind, kind == "torsion"))
-        for item, _ in self._lines:
+        for place, (item, _) in enumerate(self._lines):
+            item.setData(TERM, PLACE_ROLE, place)
             item.setFlags(item.flags() | Qt.ItemFlag.ItemIsEditable)
             item.setToolTip(TERM, item.text(TERM))
         self._write_units()
@@ -199,6 +208,7 @@ class ParameterTable(QTreeWidget):
             q = rows.QUANTITIES[kind, name]
             values = {rows.value(topology, k, name) for k in keys}
             one = len(values) == 1
+            item.setData(q.column, SORT_ROLE, min(values))
             item.setText(q.column, q.text(values.pop(), self.unit) if one else MIXED)
             item.setData(q.column, Role.UserRole + 1, name)
             item.setTextAlignment(q.column, Qt.AlignmentFlag.AlignRight)
@@ -224,6 +234,9 @@ class ParameterTable(QTreeWidget):
         item.setToolTip(SOURCE, "\n".join(sources))
         item.setToolTip(PENALTY, "Taken by analogy: " + text if worst > 0 else "Exact entry")
         item.setText(REFIT, self._refit(keys))
+        item.setData(PENALTY, SORT_ROLE, None if kind in rows.ATOMIC else worst)
+        for column in (TERM, REFIT, SOURCE):
+            item.setData(column, SORT_ROLE, item.text(column).casefold())
 
     def _refit(self, keys: list[Key]) -> str:
         assert self.document is not None

@@ -18,6 +18,7 @@ class EstimateSpec:
     """How long training `key` on n_train frames of `molecule` takes, and how much memory."""
 
     QUIET: ClassVar[bool] = True  # a question a form asks by itself: not for the list of jobs
+    QUICK: ClassVar[bool] = True
 
     key: str
     molecule: Molecule

@@ -24,6 +24,7 @@ class PreviewSpec:
     """
 
     QUIET: ClassVar[bool] = True
+    QUICK: ClassVar[bool] = True
 
     topology: Topology
     positions: np.ndarray

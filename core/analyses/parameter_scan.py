@@ -23,6 +23,7 @@ class ParameterScanSpec:
     """Rigid scan of `molecule`; dataset: path of a saved Dataset with reference points, or ""."""
 
     QUIET: ClassVar[bool] = True
+    QUICK: ClassVar[bool] = True
 
     molecule: Molecule
     axes: tuple[Axis, ...]

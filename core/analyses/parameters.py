@@ -41,6 +41,7 @@ class ParametersSpec:
     """
 
     QUIET: ClassVar[bool] = True
+    QUICK: ClassVar[bool] = True
 
     molecule: Molecule | None
     hyper: dict[str, bool | int | float | str] = field(default_factory=dict)

@@ -15,7 +15,7 @@ from collections.abc import Callable
 from typing import Any
 
 from core import analyses
-from core.engine import codec, large
+from core.engine import codec, lanes, large
 from core.engine.errors import EngineError
 from core.engine.events import FINAL, Event
 from core.engine.handle import Handle
@@ -40,14 +40,17 @@ GRACE = 3.0  # s a cancelled job has to answer
 class Engine:
     """Jobs run first come, first served, one at a time on each of `workers` processes.
 
-    Workers are started when needed and replaced when they die. grace: seconds between a cancel
-    and the worker being killed for not answering. modules: more analyses (tests only).
+    Workers are started when needed and replaced when they die. quick: specs whose class says
+    `QUICK` (answers of milliseconds that somebody looks at) do not wait behind the others: a small
+    further process of one thread takes them while all workers are busy. grace: seconds between a
+    cancel and the worker being killed for not answering. modules: more analyses (tests only).
     """
 
     def __init__(
         self,
         workers: int = 1,
         *,
+        quick: bool = False,
         grace: float = GRACE,
         modules: tuple[str, ...] = (),
         max_frame: int = codec.MAX_FRAME,
@@ -59,6 +62,9 @@ class Engine:
         self._grace = grace
         self._max_frame = max_frame
         self._line = command(modules=modules, max_frame=max_frame, threads=threads)
+        self._quick_line = command(modules=modules, max_frame=max_frame, threads=1)
+        self._quick = quick
+        self._more_quick_ones = False  # one has come: have a worker ready before the next
         self._specs: set[type] = set(analyses.discover())
         self._specs |= {importlib.import_module(name).SPEC for name in modules}
         self._lock = threading.Lock()  # never held while a subscriber is called
@@ -164,6 +170,7 @@ class Engine:
         spec, device = _agree_on_device(spec, device)
         job = f"job-{os.getpid()}-{next(self._numbers)}"
         handle = Handle(self, job, title=title, spec=spec, device=device)
+        handle.quick = self._quick and bool(getattr(type(spec), "QUICK", False))
         handle.frame = codec.encode(RunJob(job, spec, device), max_frame=self._max_frame)
         with self._lock:
             self._check_open()
@@ -238,18 +245,20 @@ class Engine:
                 with contextlib.suppress(Exception):
                     traceback.print_exc()
 
-    def _spawn(self) -> WorkerProcess:
+    def _spawn(self, lane: lanes.Start = lanes.Start.ORDINARY) -> WorkerProcess:
+        quick = lane is lanes.Start.QUICK
         worker = WorkerProcess(
-            self._line,
+            self._quick_line if quick else self._line,
             on_message=self._heard,
             on_end=self._gone,
             max_frame=self._max_frame,
+            quick=quick,
         )
         if not self._exit_noted:
             self._exit_noted = True
             atexit.register(self.close)
         self._workers.append(worker)
-        if self._catalog is None or self._catalog.problem:
+        if not quick and (self._catalog is None or self._catalog.problem):
             self._asked += 1
             worker.send(codec.encode(AskCatalog()))
         return worker
@@ -258,20 +267,24 @@ class Engine:
         """Hand queued jobs to idle workers, starting workers up to the pool's size."""
         failed: list[tuple[Handle, str]] = []
         with self._lock:
-            while self._queue and not self._closed:
-                alive = [w for w in self._workers if not w.doomed]
-                worker = next((w for w in alive if w.job is None), None)
-                if worker is None and len(alive) >= self._size:
-                    break
-                try:
-                    worker = worker or self._spawn()
-                except EngineError as error:
-                    failed.append((self._queue.popleft(), str(error)))
+            for handle in () if self._closed else tuple(self._queue):
+                found = lanes.choose(handle, self._queue, self._workers, self._size)
+                if found is None:
                     continue
-                handle = self._queue.popleft()
+                self._queue.remove(handle)
+                try:
+                    worker = self._spawn(found) if isinstance(found, lanes.Start) else found
+                except EngineError as error:
+                    failed.append((handle, str(error)))
+                    continue
                 handle.worker, worker.job = worker, handle
                 handle.tries += 1
                 worker.send(handle.frame)
+                self._more_quick_ones |= handle.quick and not worker.quick
+            if self._more_quick_ones and lanes.busy(self._workers):
+                self._more_quick_ones = False
+                with contextlib.suppress(EngineError):  # the job that needs it will say why
+                    self._spawn(lanes.Start.QUICK)
         for handle, message in failed:
             self._publish(handle, "failed", {"message": message, "details": ""})
 
@@ -340,7 +353,9 @@ class Engine:
             if again:
                 handle.worker = None
                 self._queue.appendleft(handle)
-            if self._catalog is None and not (self._workers or self._queue or self._closed):
+            if self._catalog is None and not (
+                lanes.hope(self._workers, self._queue) or self._closed
+            ):
                 self._ask_again(worker)
             self._changed.notify_all()
         if handle is not None and not again:

@@ -83,7 +83,7 @@ class Context:
         if self._pending is not None:
             fraction, payload = self._pending
             self._pending = None
-            self._emit("progress", fraction, payload)
+            self._emit("progress", fraction, {**payload, "memory": self.rss()})
 
     def curve(self, name: str, x, y, *, x_label: str = "", y_label: str = "") -> None:
         """Append points to a live curve."""
@@ -103,6 +103,13 @@ class Context:
     def log(self, message: str) -> None:
         """A line for the job's log."""
         self._emit("log", float("nan"), {"message": message})
+
+    @staticmethod
+    def rss() -> float:
+        """Resident memory of this process now, in bytes; NaN where the system does not say."""
+        from core.engine import system
+
+        return system.rss()
 
     @staticmethod
     def peak_rss() -> float:

@@ -18,9 +18,10 @@ class Event:
 
     seq counts from 0 without gaps within a job; time is seconds since the epoch; fraction 0..1 of
     the work done (NaN when not known). payload by kind:
-    progress {message, seconds_left}; curve {name, x, y, x_label, y_label} (points to append);
-    queued {title, device}; frame {…analysis-defined arrays}; log {message}; done {result}; failed
-    {message, details}; cancelled {message, and killed: true where the worker had to be}.
+    progress {message, seconds_left, memory: bytes of the worker now}; curve {name, x, y, x_label,
+    y_label} (points to append); queued {title, device}; frame {…analysis-defined arrays}; log
+    {message}; done {result}; failed {message, details}; cancelled {message, and killed: true where
+    the worker had to be}.
     """
 
     job: str

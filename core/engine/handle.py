@@ -39,6 +39,7 @@ class Handle:
         self.heard = 0  # events the worker sent
         self.tries = 0
         self.cancelled = False
+        self.quick = False  # need not wait behind others
         self.status = "queued"
 
     def __repr__(self) -> str:

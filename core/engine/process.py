@@ -47,7 +47,9 @@ class WorkerProcess:
         on_message: Callable[[WorkerProcess, Any], None],
         on_end: Callable[[WorkerProcess, str], None],
         max_frame: int = codec.MAX_FRAME,
+        quick: bool = False,
     ) -> None:
+        self.quick = quick  # only for jobs that take no time
         self._on_message = on_message
         self._on_end = on_end
         self._max_frame = max_frame

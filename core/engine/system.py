@@ -39,6 +39,17 @@ def _processor() -> str:
     return platform.processor() or platform.machine()
 
 
+def rss() -> float:
+    """Resident memory of this process now, in bytes (20 µs); NaN where nobody can say."""
+    with contextlib.suppress(OSError), open("/proc/self/statm") as line:
+        return float(line.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+    try:
+        import psutil
+    except ImportError:
+        return float("nan")
+    return float(psutil.Process().memory_info().rss)
+
+
 def peak_rss() -> float:
     """Largest resident memory of this process in bytes; since `reset_peak_rss` where that works."""
     # not getrusage on Linux: its maximum is inherited from the process that started this one

@@ -61,7 +61,7 @@ def test_from_a_data_set_to_a_force_field_on_a_surface(qtbot, session):
         lambda: plots.original is not None and plots.current is not None, timeout=60_000
     )
     assert np.isfinite(panel.plots.scan.reference).all()
-    assert "RMSE to mmff94" in panel.plots.figures.text()
+    assert "mmff94" in panel.plots.figures.toolTip()
 
     topology = panel.document.topology
     keys = rows.on_atoms(topology, HYDROXYL)

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PySide6.QtCore import Qt
 
-from core.analyses import parameter_preview, parameter_scan, parameters
+from core.analyses import parameter_preview
 from core.analyses.parameter_preview import PreviewSpec
 from core.analyses.parameter_scan import ParameterScanSpec
 from core.analyses.parameters import Flag, ParametersSpec
@@ -16,36 +16,14 @@ from core.analyses.topology_saving import SaveTopologySpec
 from core.engine.context import Context
 from core.units import ENERGY_UNITS, KCAL_MOL
 from tests.molecules import ETHANOL, HYDROXYL, METHYL
-from tests.widgets.lab import Lab
+from tests.widgets.refit_lab import Working
 from widgets import parameter_rows as rows
 from widgets.panels.parameters import ParametersPanel
 from widgets.parameter_bar import MAP
 from widgets.parameter_follow import changed_kinds
-from widgets.parameter_plots import stacked, without_clashes
+from widgets.parameter_layers import stacked, without_clashes
 
 LEFT = Qt.MouseButton.LeftButton
-RUN = {
-    ParametersSpec: parameters.run,
-    ParameterScanSpec: parameter_scan.run,
-    PreviewSpec: parameter_preview.run,
-}
-
-
-class Working(Lab):
-    """A Lab that computes the small questions when `work` is called."""
-
-    def work(self) -> int:
-        """Answer everything that waits, in order; how many answers there were."""
-        done = 0
-        context = Context(lambda *_a, **_k: None)
-        while True:
-            cancelled = {j for what, j in self.asked if what == "cancel"}
-            waiting = [j for j, s in self.specs.items() if type(s) in RUN and j not in cancelled]
-            if not waiting:
-                return done
-            spec = self.specs.pop(waiting[0])
-            self.say(waiting[0], "done", 1.0, result=RUN[type(spec)](spec, context))
-            done += 1
 
 
 @pytest.fixture

@@ -5,39 +5,28 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from PySide6.QtCore import Qt, QTimer
-from PySide6.QtWidgets import (
-    QHBoxLayout,
-    QLabel,
-    QLineEdit,
-    QSizePolicy,
-    QSplitter,
-    QVBoxLayout,
-    QWidget,
-)
+from PySide6.QtCore import Qt
+from PySide6.QtWidgets import QSplitter, QTabWidget, QVBoxLayout, QWidget
 
-from core.analyses.parameter_preview import Preview
 from core.analyses.parameter_scan import ParameterScan
 from core.analyses.parameters import Parameters
+from core.analyses.refit import Refit
 from core.bonding import why_not_dihedral
 from widgets import parameter_rows as rows
 from widgets.empty import States
-from widgets.naming import named, push_button
-from widgets.palette import inks
 from widgets.parameter_bar import MAP, ParameterBar
 from widgets.parameter_document import Document
-from widgets.parameter_editor import ParameterEditor
-from widgets.parameter_follow import Follower
 from widgets.parameter_jobs import ScanMaker, TermsLoader, TermsSaver
+from widgets.parameter_live import LivePlots
+from widgets.parameter_notice import NoticeLine
 from widgets.parameter_plots import ParameterPlots
 from widgets.parameter_rows import Key
-from widgets.parameter_table import ParameterTable
+from widgets.parameter_terms import TermsTab
+from widgets.refit_tab import RefitTab
 from widgets.session import Geometries, Session
 
 if TYPE_CHECKING:
     from core.mm.topology import Topology
-
-PATIENCE = 0.5  # s: a question under way for longer waits behind another job
 
 
 class ParametersPanel(QWidget):
@@ -50,8 +39,10 @@ class ParametersPanel(QWidget):
         "Every term of GAFF on this molecule. Click a line to see its atoms in the molecule view, "
         "or pick atoms there to find their terms. Type a value or drag a slider: the scan follows. "
         "An orange ▲ marks parameters taken by analogy. Bold values differ from what was read; "
-        "Ctrl+Z undoes. Frozen, tied and bounds are for a refit. “Save as force field” adds the "
-        "edited terms to the project, for surfaces and dynamics."
+        "Ctrl+Z undoes. A click on a header sorts. “Save as force field” adds the edited terms to "
+        "the project, for surfaces and dynamics. Refit fits them to quantum data, within the "
+        "frozen, tied and bounded of the table; its list of fits goes back to any of them, and to "
+        "the start. Δ shows what is left to the reference."
     )
 
     def __init__(self, session: Session, parent: QWidget | None = None) -> None:
@@ -63,19 +54,15 @@ class ParametersPanel(QWidget):
         self.maker = ScanMaker(session, self)
         self.terms, self.saver = TermsLoader(session, self), TermsSaver(session, self)
         self.bar = ParameterBar(session)
-        self.table = ParameterTable()
-        self.editor = ParameterEditor()
+        self.left, self.refit = TermsTab(), RefitTab(session)
+        self.table, self.editor = self.left.table, self.left.editor
+        self.name, self.save = self.left.name, self.left.save
+        self.save.clicked.connect(self.save_as)
         self.plots = ParameterPlots()
         self.plot_states = States(self.plots)
-        self.follow, self.first = Follower(session, self), Follower(session, self)
-        self.notice = named(QLabel(wordWrap=True), "Notice")
-        self.notice.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Minimum)
-        self.notice.hide()
-        self.name = named(QLineEdit(), "Name of the force field", "Name in the project")
-        self.save = push_button("Save as force field", "Add the terms to the project as a fit")
-        self.save.clicked.connect(self.save_as)
-        self._patience = QTimer(self, interval=250)
-        self._patience.timeout.connect(self._waiting)
+        self.live = LivePlots(session, self.plots, self.plot_states, self)
+        self.follow, self.first = self.live.follow, self.live.first
+        self.notice = NoticeLine()
         self._lay_out()
         self._connect()
         self._theme(session.dark)
@@ -83,19 +70,12 @@ class ParametersPanel(QWidget):
         self._invite()
 
     def _lay_out(self) -> None:
-        left = QWidget()
-        column = QVBoxLayout(left)
-        column.setContentsMargins(6, 0, 0, 4)
-        column.setSpacing(3)
-        column.addWidget(self.table.filter_box)
-        column.addWidget(self.table, 1)
-        column.addWidget(self.editor)
-        bottom = QHBoxLayout()
-        bottom.addWidget(self.name, 1)
-        bottom.addWidget(self.save)
-        column.addLayout(bottom)
+        self.tabs = QTabWidget(documentMode=True)
+        self.tabs.addTab(self.left, "&Terms")
+        self.tabs.addTab(self.refit, "&Refit")
+        self.tabs.setTabToolTip(1, "Fit the terms to quantum data, and go back to earlier fits")
         across = QSplitter(Qt.Orientation.Horizontal)
-        across.addWidget(left)
+        across.addWidget(self.tabs)
         across.addWidget(self.plot_states)
         across.setStretchFactor(0, 5)
         across.setStretchFactor(1, 4)
@@ -129,9 +109,9 @@ class ParametersPanel(QWidget):
         self.table.refused.connect(lambda text: self._say(text, "error"))
         self.editor.refused.connect(lambda text: self._say(text, "error"))
         self.editor.added.connect(self._added)
-        self.follow.answered.connect(self._answered)
-        self.follow.failed.connect(self._follow_failed)
-        self.first.answered.connect(self._first_answered)
+        self.refit.said.connect(self._say)
+        self.refit.shown.connect(self._show_refit)
+        self.refit.chosen.connect(self._added)
         self.plots.point_clicked.connect(self._show_point)
 
     # -- session ------------------------------------------------------------------------------
@@ -187,7 +167,7 @@ class ParametersPanel(QWidget):
             self.states.empty("No molecule yet", hint)
 
     def _forget(self) -> None:
-        for asking in (self.follow, self.first, self.terms, self.maker):
+        for asking in (self.live, self.terms, self.maker, self.refit):
             asking.forget()
         self.document, self.documents, self.keys = None, [], []
         self.table.show_document(None, self.session.unit, dark=self.session.dark)
@@ -225,6 +205,7 @@ class ParametersPanel(QWidget):
         self.states.ready()
         self.table.show_document(document, self.session.unit, dark=self.session.dark)
         self.editor.show_rows(document, [], self.session.unit)
+        self.refit.show_document(document)
         if not self.name.text() or self.name.text().endswith("edited"):
             self.name.setText(f"{document.parameters.label} edited")
         self._warn(document)
@@ -267,8 +248,7 @@ class ParametersPanel(QWidget):
             )
             return
         atoms = [self.bar.scan.itemData(i) for i in (0, 1)] if chosen == MAP else [chosen]
-        for follower in (self.follow, self.first):
-            follower.forget()
+        self.live.forget()
         if self.plots.scan is None:
             self.plot_states.loading("Turning the dihedral …")
         self.maker.make(document.molecule, atoms, self.bar.dataset())
@@ -282,40 +262,16 @@ class ParametersPanel(QWidget):
             return
         self.plots.show_scan(scan, self.document.molecule, self.session.unit)
         self.plot_states.ready()
-        self.first.ask(self.document.original, scan.positions, {})
-        self._ask(self.document.topology)
+        self.refit.show_scan(scan, self.bar.scan_name())
+        self.live.begin(self.document)
+        self.live.ask(self.document.topology, self.keys)
 
-    def _ask(self, topology: Topology) -> None:
-        scan = self.plots.scan
-        if scan is None or self.document is None:
-            return
-        wanted: dict[str, tuple[int, ...]] = {}
-        for kind, row in self.keys:
-            if kind not in rows.ATOMIC:
-                wanted[kind] = (*wanted.get(kind, ()), row)
-        self.follow.ask(topology, scan.positions, wanted)
-        self._patience.start()
-
-    def _answered(self, preview: Preview, topology: Topology) -> None:
-        settled = self.document is not None and topology is self.document.topology
-        self.plot_states.ready()
-        if len(preview.energy) == len(self.plots.scan.positions if self.plots.scan else ()):
-            self.plots.show_current(preview, settle=settled)
-
-    def _first_answered(self, preview: Preview, _topology: Topology) -> None:
-        if self.plots.scan is not None and len(preview.energy) == len(self.plots.scan.positions):
-            self.plots.original = preview.energy
-            self.plots._scale = None
-            self.plots.draw()
-
-    def _follow_failed(self, text: str) -> None:
-        self.plot_states.failed("The energies cannot be computed", text)
-
-    def _waiting(self) -> None:
-        if not self.follow.job:
-            self._patience.stop()
-        elif self.follow.waiting > PATIENCE:
-            self.plots.figures.setText("Waiting for the job that is running …")
+    def _show_refit(self, refit: Refit | None) -> None:
+        """Before and after in the plot; of another scan than the one shown, that one is made."""
+        profile = refit.profiles[0] if refit is not None and refit.profiles else None
+        there = self.plots.show_fit(profile)
+        if profile is not None and not there and self.bar.choose_scan(profile.name):
+            self.scan()
 
     def _show_point(self, index: int) -> None:
         scan, document = self.plots.scan, self.document
@@ -336,7 +292,8 @@ class ParametersPanel(QWidget):
         topology = self.document.topology
         lit = dict.fromkeys(a for k in keys for a in rows.atoms(topology, k))
         self.session.atoms_highlighted.emit(tuple(lit))
-        self._ask(topology)
+        self.refit.follow(keys)
+        self.live.ask(topology, self.keys)
 
     def _picked(self, atoms: tuple[int, ...]) -> None:
         if self.document is None or not atoms or not self.isVisible():
@@ -371,11 +328,12 @@ class ParametersPanel(QWidget):
         self.keys = [k for k in self.keys if k[1] < rows.count(document.topology, k[0])]
         self.table.refresh()
         self.editor.show_rows(document, self.keys, self.session.unit)
-        self._ask(document.topology)
+        self.refit.show_document(document)
+        self.live.ask(document.topology, self.keys)
 
     def _drafted(self, document: Document, topology: Topology) -> None:
         if document is self.document:
-            self._ask(topology)
+            self.live.ask(topology, self.keys)
 
     # -- keeping ------------------------------------------------------------------------------
     def save_as(self) -> None:
@@ -388,12 +346,7 @@ class ParametersPanel(QWidget):
         self._say(text, level)
 
     def _say(self, text: str, level: str = "info") -> None:
-        ink = inks(dark=self.session.dark)
-        colour = {"error": ink.bad, "warning": ink.accent}.get(level, ink.muted)
-        self.notice.setText(text)
-        self.notice.setVisible(bool(text))
-        self.notice.setProperty("level", level)
-        self.notice.setStyleSheet(f"border-left: 3px solid {colour}; padding: 2px 6px;")
+        self.notice.say(text, level, dark=self.session.dark)
 
 
 PANEL = ParametersPanel

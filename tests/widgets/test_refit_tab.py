@@ -1,0 +1,430 @@
+"""Refit in the parameter editor: the form, progress, what comes of it, going back."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+import pytest
+from PySide6.QtCore import Qt
+
+from core.analyses import surface_tools as tools
+from core.analyses.parameter_scan import ParameterScanSpec
+from core.analyses.parameters import Flag, ParametersSpec
+from core.analyses.refit import ParameterChange, RefitSpec
+from core.units import ENERGY_UNITS, KCAL_MOL
+from tests.molecules import HYDROXYL, METHYL, labelled
+from tests.tolerances import BATCH_EQUALS_SINGLE
+from tests.widgets.refit_lab import GAFF, Working, energies, make_refit, stronger
+from widgets import parameter_rows as rows
+from widgets.panels.parameters import ParametersPanel
+from widgets.parameter_bar import MAP
+from widgets.parameter_document import same_terms
+from widgets.parameter_plots import AFTER, BEFORE, CURRENT, ORIGINAL
+from widgets.refit_bars import NONE
+from widgets.refit_history import START
+from widgets.refit_rows import change_rows, keys_of
+
+
+@pytest.fixture
+def lab(qtbot, tmp_path):
+    made = Working(tmp_path)
+    made.session.axes = (HYDROXYL, METHYL)
+    made.session.catalog = (*made.session.catalog, GAFF)
+    yield made
+    made.project.close()
+
+
+@pytest.fixture
+def panel(qtbot, lab):
+    """The editor on ethanol, with a labelled scan of the hydroxyl's torsion."""
+    made = ParametersPanel(lab.session)
+    qtbot.addWidget(made)
+    made.resize(800, 600)
+    made.show()
+    qtbot.waitUntil(lambda: bool(lab.jobs(ParametersSpec)))
+    lab.work()
+    scan = labelled(made.plots.scan.positions, key="mmff94")
+    item = lab.project.add("datasets", "scan", dataclasses.replace(scan, forces=None))
+    lab.session.items_changed.emit("datasets")
+    made.bar.fill_references(made.document.molecule)
+    made.bar.reference.setCurrentIndex(made.bar.reference.findData(item.id))
+    made.scan()
+    lab.work()
+    made.tabs.setCurrentWidget(made.refit)
+    qtbot.waitUntil(lambda: made.refit.form.choice.usable > 0)
+    return made
+
+
+def begun(lab, panel) -> str:
+    """Press Refit; the job."""
+    assert panel.refit.refit.isEnabled(), panel.refit.problem.text()
+    panel.refit.refit.click()
+    return lab.jobs(RefitSpec)[-1]
+
+
+# -- the form ---------------------------------------------------------------------------------
+def test_the_spec_is_what_the_form_and_the_table_say(lab, panel):
+    form = panel.refit.form
+    keys = rows.on_atoms(panel.document.topology, HYDROXYL)
+    panel.document.set_value(keys[:1], "k", 0.05)
+    panel.document.set_flags(keys[:1], "Freeze parameters", frozen=True)
+    form.frames.lineEdit().setText("20")
+    form.weights["forces"].set_value(0.5)
+    form.forms[0].set_values({"fit_terms": "bonded", "fit_orders": 3})
+    form.forms[1].set_values({"fit_tie": "symmetry", "fit_prior": 2.0})
+    spec = lab.specs[begun(lab, panel)]
+    assert spec.topology is panel.document.topology
+    assert Flag(*keys[0], frozen=True) in spec.flags
+    assert spec.parent == "GAFF, edited"
+    assert (spec.dataset, spec.n_train) == (str(lab.data.record), 20)
+    assert (spec.energy_weight, spec.force_weight, spec.profile_weight) == (1.0, 0.5, 1.0)
+    assert {k: spec.hyper[k] for k in ("fit_terms", "fit_orders", "fit_tie", "fit_prior")} == {
+        "fit_terms": "bonded", "fit_orders": 3, "fit_tie": "symmetry", "fit_prior": 2.0,
+    }  # fmt: skip
+    assert spec.hyper["flavour"] == "gaff"
+    (profile,) = spec.profiles
+    assert profile.weight == 1.0
+    assert np.array_equal(profile.positions, panel.plots.scan.positions)
+    assert np.array_equal(profile.energies, panel.plots.scan.reference)
+    assert spec.around == ()
+    assert lab.project.items("fits")[-1].name == spec.label == "GAFF refit"
+
+
+def test_a_profile_that_is_not_ticked_is_only_compared(lab, panel):
+    panel.refit.form.profile.setChecked(False)
+    (profile,) = lab.specs[begun(lab, panel)].profiles
+    assert profile.weight == 0.0
+
+
+def test_only_the_torsions_about_the_chosen_bond(lab, panel):
+    form = panel.refit.form
+    assert form.bond.currentData() == (1, 2)  # of the scan
+    panel._chosen(rows.on_atoms(panel.document.topology, METHYL))
+    assert form.bond.currentData() == (0, 1)
+    form.only.setChecked(True)
+    assert not form.forms[0].editors["fit_terms"].isEnabled()
+    assert lab.specs[begun(lab, panel)].around == ((0, 1),)
+
+
+@pytest.mark.parametrize(
+    ("change", "why"),
+    [
+        (lambda f: f.frames.lineEdit().setText("40"), "leave some to measure"),
+        (lambda f: f.frames.lineEdit().setText("many"), "not a whole number"),
+        (lambda f: [w.set_value(0) for w in f.weights.values()], "All weights are 0"),
+        (lambda f: f.weights["forces"].set_value(-1), "Weight of the forces"),
+        (lambda f: (f.data.setCurrentIndex(0), f.profile.setChecked(False)), "Nothing to fit to"),
+        (lambda f: f.forms[1].editors["fit_prior"].set_value(-2), "prior: must be"),
+    ],
+)
+def test_what_cannot_be_fitted_is_said_before(panel, change, why):
+    change(panel.refit.form)
+    assert not panel.refit.refit.isEnabled()
+    assert why in panel.refit.problem.text()
+    assert panel.refit.refit.toolTip() == panel.refit.problem.text()
+    assert panel.refit.problem.isVisible()
+
+
+def test_a_scan_without_reference_has_no_profile_to_fit(lab, panel):
+    panel.bar.reference.setCurrentIndex(0)
+    panel.scan()
+    lab.work()
+    form = panel.refit.form
+    assert not form.profile.isEnabled()
+    assert not form.profile.isChecked()
+    assert "no reference points" in form.profile.toolTip()
+    assert not panel.plots.difference.isEnabled()
+    assert lab.specs[begun(lab, panel)].profiles == ()
+
+
+def test_data_that_cannot_be_read_is_told(qtbot, lab, panel):
+    lab.data.record.write_bytes(b"no archive")
+    panel.refit.form.choice._read()
+    qtbot.waitUntil(lambda: "could not be read" in panel.refit.problem.text())
+    assert not panel.refit.refit.isEnabled()
+
+
+def test_nothing_is_left_behind_when_the_engine_refuses(lab, panel):
+    def refuse(*_args, **_kwargs):
+        raise RuntimeError("the engine is closed")
+
+    lab.session.submit = refuse
+    panel.refit.refit.click()
+    assert "the engine is closed" in panel.notice.text()
+    assert not lab.project.items("fits")
+
+
+# -- running ----------------------------------------------------------------------------------
+def test_progress_tells_the_time_left_and_stop_and_cancel_work(lab, panel):
+    tab = panel.refit
+    job = begun(lab, panel)
+    assert not tab.refit.isVisible()
+    lab.say(job, "started", 0.0)
+    lab.say(job, "progress", 0.4, seconds_left=12.0, message="iteration 3")
+    assert tab.words.text() == "40 %, 12 s left, iteration 3"
+    assert tab.progress.value() == 400
+    tab.stop.click()
+    assert lab.asked[-1] == ("stop", job)
+    assert not tab.stop.isEnabled()
+    tab.cancel.click()
+    assert lab.asked[-1] == ("cancel", job)
+    lab.say(job, "cancelled", message="cancelled")
+    assert tab.refit.isVisible()
+    assert tab.refit.isEnabled()
+    assert panel.document.topology is panel.document.original
+
+
+def test_a_refit_that_fails_says_why(lab, panel):
+    lab.say(begun(lab, panel), "failed", message="the charges add up to 0.5 e")
+    assert panel.notice.text() == "The refit was not done: the charges add up to 0.5 e"
+    assert panel.notice.property("level") == "error"
+
+
+# -- afterwards -------------------------------------------------------------------------------
+def test_a_refit_is_one_edit_and_shows_before_after_and_reference(lab, panel):
+    start = panel.document.topology
+    refit = lab.finish_refit(begun(lab, panel))
+    lab.work()
+    assert panel.document.topology is refit.topology
+    assert lab.session.undo.count() == 1
+    assert lab.session.undo.undoText() == "Refit “GAFF refit”"
+    maps = {m.label: m.values for m in panel.plots.profile.maps}
+    assert list(maps) == ["mmff94", BEFORE, AFTER]
+    after = tools.zeroed(energies(refit.topology, panel.plots.scan.positions)) / KCAL_MOL
+    assert np.allclose(maps[AFTER], after, atol=BATCH_EQUALS_SINGLE / KCAL_MOL)
+    assert panel.plots.profile.legend.text().count("white-space") == 3
+    lab.session.undo.undo()
+    lab.work()
+    assert panel.document.topology is start
+    assert [m.label for m in panel.plots.profile.maps] == ["mmff94", BEFORE, AFTER]
+    panel.document.set_value(rows.on_atoms(start, HYDROXYL)[:1], "k", 0.05)
+    lab.work()
+    assert [m.label for m in panel.plots.profile.maps] == ["mmff94", BEFORE, AFTER, CURRENT]
+
+
+def test_before_and_after_have_colours_that_no_other_curve_has(lab, panel):
+    from widgets.palette import color_of, marker_of
+
+    names = ("mmff94", BEFORE, AFTER, CURRENT)
+    for dark in (False, True):
+        assert len({color_of(n, dark=dark) for n in names}) == 4
+    assert len({marker_of(n) for n in names}) == 4
+
+
+def test_what_the_refit_did_is_told_in_the_unit_of_the_screen(lab, panel):
+    lab.finish_refit(begun(lab, panel))
+    result = panel.refit.result
+    assert "7 held-out frames" in result.head.text()
+    assert "1.21 → 0.64" in result.head.text()
+    assert "6.37 → 4.78" in result.head.text()
+    assert "Not met: the reference has a barrier" in result.profiles.text()
+    assert result.bars.bars.rows == [
+        ("bonds", (pytest.approx(2.1), pytest.approx(2.0))),
+        ("torsions", (pytest.approx(0.6), pytest.approx(0.9))),
+    ]
+    lab.session.set_unit(ENERGY_UNITS["kJ/mol"])
+    assert "5.06 → 2.68" in result.head.text()
+    assert result.bars.bars.rows[0][1][0] == pytest.approx(2.1 * 4.184)
+    assert "kJ/mol" in result.bars.legend.text()
+    lab.session.set_dark(True)
+    assert "5.06 → 2.68" in result.head.text()
+
+
+def test_changes_are_sorted_by_size_and_a_click_selects_the_terms(lab, panel):
+    refit = lab.finish_refit(begun(lab, panel))
+    changes = panel.refit.result.changes
+    shown = changes.shown()
+    assert shown[0] == ["torsion c3-c3-oh-ho n=3", "▲ +4.2", "0.160", "0.330", "kcal/mol"]
+    assert shown[1] == ["bond c3-oh k", "−1.9", "316.0", "290.0", "kcal/mol/Å²"]
+    changes.sort_by(1)
+    assert changes.shown()[-1][0] == "torsion c3-c3-oh-ho n=3"
+    lit = []
+    lab.session.atoms_highlighted.connect(lit.append)
+    changes.view.selectRow(3)
+    wanted = [k for k in rows.on_atoms(refit.topology, HYDROXYL)
+              if rows.value(refit.topology, k, "n") == 3]  # fmt: skip
+    assert panel.keys == wanted
+    assert set(lit[-1]) == set(HYDROXYL)
+    assert panel.tabs.currentWidget() is panel.refit
+
+
+def test_labels_lead_to_their_rows(panel):
+    topology = panel.document.topology
+
+    def found(label: str, quantity: str = "torsion.k") -> list:
+        return keys_of(ParameterChange(label, quantity, 0, 0, 0), topology)
+
+    hydrogens = found("torsion ho-oh-c3-h1 n=3")  # from the other end
+    assert {rows.types(topology, k) for k in hydrogens} == {"h1-c3-oh-ho"}
+    assert found("torsion h1#3-c3#1-oh#2-ho#4 (2) n=3") == hydrogens
+    assert found("torsion h1-c3-oh-ho n=5") == hydrogens  # a term that was not kept: its torsion
+    assert found("bond c3-oh k", "bond.k") == [
+        ("bond", i) for i in range(8) if rows.types(topology, ("bond", i)) == "c3-oh"
+    ]
+    assert found("atom 9 ho charge", "charges") == [("charge", 8)]
+    assert len(found("lj hc Rmin/2", "rmin_half")) == 3
+    assert found("atom 90 ho", "charges") == found("something else") == []
+    unknown = ParameterChange("bond c3-oh D", "bond.D", 3.0, 4.0, 0.5)
+    assert change_rows((unknown,), ENERGY_UNITS["eV"])[0].values[0] == "bond c3-oh D"
+
+
+def test_edits_made_meanwhile_are_not_overwritten(lab, panel):
+    job = begun(lab, panel)
+    keys = rows.on_atoms(panel.document.topology, HYDROXYL)
+    panel.document.set_value(keys[:1], "k", 0.05)
+    edited = panel.document.topology
+    refit = lab.finish_refit(job)
+    assert panel.document.topology is edited
+    assert "were edited meanwhile" in panel.notice.text()
+    item = lab.project.items("fits")[-1].id
+    panel.refit.load(item)
+    assert panel.document.topology is refit.topology
+    assert lab.session.undo.count() == 2
+
+
+# -- going back -------------------------------------------------------------------------------
+def test_one_click_goes_to_any_fit_and_to_the_start(qtbot, lab, panel):
+    first = lab.finish_refit(begun(lab, panel))
+    lab.work()
+    second = lab.finish_refit(begun(lab, panel))
+    lab.work()
+    table = panel.refit.history
+    assert [r[0] for r in table.shown()] == ["GAFF refit (2)", "GAFF refit", "start: GAFF"]
+    assert [r[4] for r in table.shown()] == ["GAFF refit", "GAFF", ""]
+    assert table.shown()[1][1:3] == ["1.21 → 0.64", "6.37 → 4.78"]
+    panel.refit.tabs.setCurrentIndex(0)
+    before = lab.session.undo.count()
+
+    def click(row: int) -> None:
+        place = table.view.visualRect(table.sorted.index(row, 0)).center()
+        qtbot.mouseClick(table.view.viewport(), Qt.MouseButton.LeftButton, pos=place)
+
+    click(1)
+    assert panel.document.topology is first.topology
+    assert panel.plots.fitted is first.profiles[0]
+    assert lab.session.undo.count() == before + 1
+    click(1)
+    assert lab.session.undo.count() == before + 1, "they are there already"
+    click(2)
+    assert panel.document.topology is panel.document.original
+    assert panel.refit.result.head.text() == NONE
+    lab.work()
+    assert [m.label for m in panel.plots.profile.maps] == ["mmff94", ORIGINAL, CURRENT]
+    assert table.selected() == START
+    lab.session.undo.undo()
+    assert panel.document.topology is first.topology
+    table.view.setCurrentIndex(table.sorted.index(0, 0))
+    qtbot.keyClick(table.view, Qt.Key.Key_Return)
+    assert panel.document.topology is second.topology
+
+
+def test_earlier_fits_are_read_from_the_project_and_damaged_ones_told(qtbot, lab, panel):
+    job = begun(lab, panel)
+    spec = lab.specs[job]
+    lab.finish_refit(job)
+    lab.project.rename(lab.project.items("fits")[0].id, "the good one")
+    damaged = lab.project.reserve("fits", "damaged")
+    (damaged.folder / "refit.npz").write_bytes(b"no archive")
+    other = lab.project.reserve("fits", "water")
+    water = dataclasses.replace(spec.molecule, numbers=spec.molecule.numbers[::-1].copy())
+    from core import storage
+
+    record = dataclasses.replace(make_refit(dataclasses.replace(spec, out="")), molecule=water)
+    storage.save(other.folder / "refit.npz", record)
+    again = ParametersPanel(lab.session)
+    qtbot.addWidget(again)
+    again.show()
+    qtbot.waitUntil(lambda: bool(lab.jobs(ParametersSpec)))
+    lab.work()
+    table = again.refit.history
+    qtbot.waitUntil(lambda: len(table.shown()) == 2)
+    assert [r[0] for r in table.shown()] == ["the good one", "start: GAFF"]
+    again.refit.load(lab.project.items("fits")[0].id)
+    assert same_terms(again.document.topology, stronger(again.document.original))
+    table._want(damaged.id)
+    assert "“damaged” cannot be loaded" in again.notice.text()
+
+
+def test_the_fitted_scan_is_shown_with_its_fit(lab, panel):
+    lab.finish_refit(begun(lab, panel))
+    lab.work()
+    at = next(i for i in range(panel.bar.scan.count()) if panel.bar.scan.itemData(i) == METHYL)
+    panel.bar.scan.setCurrentIndex(at)
+    panel.scan()
+    lab.work()
+    assert [m.label for m in panel.plots.profile.maps][-1] == CURRENT
+    panel.refit.load(lab.project.items("fits")[0].id)
+    assert isinstance(lab.specs[lab.jobs(ParameterScanSpec)[-1]], ParameterScanSpec)
+    lab.work()
+    assert [m.label for m in panel.plots.profile.maps][-2:] == [BEFORE, AFTER]
+
+
+def test_a_map_is_called_by_both_dihedrals_and_found_again(lab, panel):
+    panel.bar.scan.setCurrentIndex(panel.bar.scan.findData(MAP))
+    name = panel.bar.scan_name()
+    assert name == " × ".join(panel.bar.scan.itemText(k) for k in (0, 1))
+    panel.bar.scan.setCurrentIndex(0)
+    assert panel.bar.choose_scan(name)
+    assert panel.bar.scan.currentData() == MAP
+    assert not panel.bar.choose_scan(name)
+    assert not panel.bar.choose_scan("another molecule's")
+
+
+def test_another_project_forgets_the_refit(lab, panel):
+    begun(lab, panel)
+    panel._project_changed()
+    assert panel.refit.job.job == ""
+    assert panel.refit.history.shown() == []
+    assert "Choose a molecule first" in panel.refit.problem.text()
+
+
+# -- the difference to the reference ----------------------------------------------------------
+def test_the_difference_has_its_zero_in_the_middle_and_the_constant_of_the_rmse(lab, panel):
+    plots = panel.plots
+    plots.difference.setChecked(True)
+    assert [m.label for m in plots.profile.maps] == [ORIGINAL, CURRENT]
+    scale = plots.profile.scale
+    assert (scale.kind, scale.low) == ("diverging", -scale.high)
+    assert scale.title == "energy − reference (kcal/mol)"
+    values = plots.profile.maps[1].values
+    assert values.mean() == pytest.approx(0.0, abs=1e-9)
+    rmse = tools.rmse(plots.current.energy, plots.scan.reference) / KCAL_MOL
+    assert np.sqrt(np.mean(values**2)) == pytest.approx(rmse)
+    assert plots._zero.isVisible()
+    panel.bar.scan.setCurrentIndex(panel.bar.scan.findData(MAP))
+    panel.scan()
+    lab.work()
+    assert plots.difference.isChecked() is bool(np.isfinite(plots.scan.reference).any())
+
+
+def test_the_map_of_differences_is_diverging(lab, panel):
+    panel.bar.scan.setCurrentIndex(panel.bar.scan.findData(MAP))
+    panel.scan()
+    lab.work()
+    grid = labelled(panel.plots.scan.positions, key="mmff94")
+    item = lab.project.add("datasets", "grid", dataclasses.replace(grid, forces=None))
+    panel.bar.fill_references(panel.document.molecule)
+    panel.bar.reference.setCurrentIndex(panel.bar.reference.findData(item.id))
+    panel.scan()
+    lab.work()
+    panel.plots.difference.setChecked(True)
+    shown = panel.plots.grid
+    assert [m.label for m in shown.maps] == [ORIGINAL, CURRENT]
+    assert shown.scale.kind == "diverging"
+    assert shown.scale.low == -shown.scale.high
+    assert "kcal/mol" in shown.scale.title
+    panel.plots.difference.setChecked(False)
+    assert [m.label for m in shown.maps] == ["mmff94", CURRENT]
+    assert shown.scale.kind == "sequential"
+
+
+def test_the_scan_of_other_terms_is_not_fitted(lab, panel):
+    assert panel.refit.form.profile.isChecked()
+    panel._loaded(panel.document.parameters)
+    form = panel.refit.form
+    assert form.scan is None
+    assert not form.profile.isEnabled()
+    lab.work()
+    assert form.reference
+    assert form.profile.isChecked()
