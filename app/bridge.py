@@ -20,6 +20,7 @@ BATCH_MS = 30  # events wait at most this long
 BUDGET = 0.012  # s of the window's thread that one batch may take before others get a turn
 NOTE_EVERY = 2.0  # s between notes of how far a job is
 NOTE = "progress.json"
+GOES_ON_FROM = ("checkpoint.npz", "partial.npz")  # a failed run or study that left one stays
 
 
 class Bridge(QObject):
@@ -261,11 +262,7 @@ class Bridge(QObject):
         out, project = getattr(spec, "out", ""), self.session.project
         if not out or project is None:
             return None
-        for kind in ("datasets", "fits", "surfaces", "runs", "errors", "molecules"):
-            for item in project.items(kind):
-                if str(item.folder) == out:
-                    return item
-        return None
+        return next((i for i in project.items() if str(i.folder) == out), None)
 
     def _tidy(self, job: str, kind: str) -> None:
         """Take out an item that will never be finished; a failed run can go on later."""
@@ -276,7 +273,8 @@ class Bridge(QObject):
             item = self.session.project.item(record.item)
         except (KeyError, ValueError):
             return
-        if item.record.exists() or (kind == "failed" and (item.folder / "checkpoint.npz").exists()):
+        kept = any((item.folder / name).exists() for name in GOES_ON_FROM)
+        if item.record.exists() or (kind == "failed" and kept):
             return
         self.session.project.remove(item.id)
 

@@ -13,7 +13,13 @@ from widgets.notice import Notice, Notices
 from widgets.session import Session
 
 MANY = 3  # more interrupted jobs than this share one notice
-WORDS = {"runs": "run", "fits": "training", "surfaces": "surface", "datasets": "import"}
+WORDS = {
+    "runs": "run",
+    "fits": "training",
+    "surfaces": "surface",
+    "datasets": "import",
+    "studies": "study",
+}
 
 
 class Interrupted:

@@ -151,6 +151,39 @@ def training(camera: Photographer) -> None:
     camera.take("training")
 
 
+def studies(camera: Photographer) -> None:
+    """Learning curves, a search of settings and a flattened training set, all of them small."""
+    camera.window.open_workspace("Studies")
+    panel = camera.window.panel("Studies")
+    camera.wait(lambda: all(f.data.dataset is not None for f in panel.forms), 20)
+    for form in panel.forms:
+        for k in range(form.data.combo.count()):
+            if form.data.combo.itemText(k) == "ethanol":
+                form.data.combo.setCurrentIndex(k)
+    camera.rest()
+    panel.learning.sizes.setText("20, 40, 80, 160")
+    panel.learning.n_valid.set_value(40)
+    panel.learning.n_test.set_value(200)
+    panel.learning.fields.tick("GAFF")
+    panel.search.n_train.set_value(40)
+    panel.search.n_valid.set_value(60)
+    row = panel.search.ranges.row("sigma")
+    row.low.set_value(5)
+    row.high.set_value(200)
+    panel.search.ranges.row("lam").tick.setChecked(True)
+    panel.flatten.n_train.set_value(100)
+    panel.flatten.n_valid.set_value(40)
+    panel.flatten.groups.set_value(30)
+    names = ("studies-learning", "studies-search", "studies-flatten")
+    for kind, (form, name) in enumerate(zip(panel.forms, names, strict=True)):
+        panel.what.setCurrentIndex(kind)
+        camera.wait(form.start.isEnabled, 20)
+        form.start.click()
+        camera.idle()
+        camera.take(name)
+    camera.dark("studies-dark")
+
+
 def dynamics(camera: Photographer) -> None:
     """A run with the newest force field: live, then finished."""
     camera.window.open_workspace("Dynamics")
@@ -214,6 +247,7 @@ def main() -> int:
         camera.idle()
         camera.take("start")
         training(camera)
+        studies(camera)
         surfaces(camera, relaxed=options.relaxed)
         dynamics(camera)
         comparison(camera)

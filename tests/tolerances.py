@@ -28,3 +28,33 @@ REFIT_RECOVERS = 1e-4  # eV, energies of terms fitted to data that such terms ma
 REFIT_NORMAL_EQUATIONS = 1e-5  # relative, RMSE from the normal equations against the field's own
 OBENERGY_PRINTS = 6e-4  # kJ/mol, obenergy prints three decimals
 SAME_ANGLE = 1e-8  # kcal/mol, impropers read from their other end: the same angle
+SOAP_INVARIANCE = 1e-10  # of a power spectrum of length 1
+SOAP_TABLE = (
+    1e-8  # relative to the largest, Chebyshev series of radial functions against quadrature
+)
+SOAP_CLOSED_FORM = 1e-4  # of a kernel of 1: 16 radial functions and l up to 12 are not all
+SPARSE_EQUALS_FULL = 1e-5  # of values near 1: a jitter of 1e-8 on a kernel conditioned to 1e4
+GAP_PUBLISHED = 1.0  # our errors over the published ones of GAP; 0.8 to 0.9 measured
+PACKAGE_FORCE = 1e-8  # relative to the largest force, sGDML against the sgdml package, one model
+PACKAGE_ENERGY = 1e-8  # relative to the largest energy, the same
+PACKAGE_ENERGY_CANCELS = 1e-6  # … with fitted energies: weights 1e9 times larger cancel in both
+ITERATIVE_FORCE = 0.02  # relative, force MAE of the iterative solver against the closed form
+FLOAT32_FORCE = (
+    0.02  # eV/Å, sGDML predicting in float32 at lambda 1e-10: weights of both signs cancel
+)
+FCHL_GOLDEN = 1e-12  # FCHL19 descriptor and its gradients against qmllib, of order 1
+FCHL_AUTOGRAD = 1e-11  # FCHL19 derivatives, analytic against automatic, of order 10
+FCHL_INVARIANCE = 1e-10  # FCHL19 descriptor of a moved, turned or relabelled molecule
+FCHL_COVARIANCE = 1e-9  # relative, covariance blocks against automatic derivatives of the kernel
+FCHL_ITERATED = 0.02  # relative, force MAE of the iterated against the direct solution
+HARMONICS = 1e-12  # absolute, spherical harmonics, their coupling and slopes to l = 8 in float64
+ORTHONORMAL = 1e-8  # absolute, radial polynomials of an ill-conditioned recursion in float64
+DELTA_GAIN = 0.2  # force MAE of MMFF94 + sGDML on 40 frames over that of MMFF94 alone; measured 0.11
+# force RMSE on the surface, refitted GAFF + local sGDML over the refitted GAFF; five draws of the
+# frames gave 0.63 to 0.71 (and energy RMSE 0.88 to 0.98 times as large)
+LOCAL_GAIN = 0.8
+EQUIVARIANCE = 1e-10  # eV and eV/Å, ACE turned, reflected or relabelled, in float64
+ACE_DERIVATIVE = 1e-4  # relative to each function's largest slope, central differences, h = 1e-4 Å
+LINEAR_SOLUTION = 1e-8  # coefficients of order 1, condition 1e3: solvers against the dense solution
+ACE_TWO_BODY = 2e-3  # eV/Å, mean force error of a pair potential fitted by 14 radial functions
+TRAINED_AGAIN = 1e-7  # relative, errors of the same training twice: sums in another order of BLAS

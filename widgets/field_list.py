@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import weakref
 from pathlib import Path
 from typing import Any
 
@@ -76,16 +77,32 @@ def trained(session: Session, numbers: Numbers = None) -> list[tuple[FieldRef, s
 def _head(item: Any) -> dict[str, Any]:
     """The record's plain tree (its arrays are not read), empty where it cannot be read."""
     try:
-        return peek(item.record)
+        return _tree(item.record, item.record.stat().st_mtime_ns)
     except (OSError, ValueError):
         return {}
 
 
+@functools.lru_cache(maxsize=256)
+def _tree(record: Path, _stamp: int) -> dict[str, Any]:
+    return peek(record)
+
+
 def _dataset_of(session: Session, fit: Any) -> str:
     try:
-        return str(getattr(session.project.job(fit.id), "dataset", ""))
+        return _trained_on(weakref.ref(session.project), fit.id, fit.record.stat().st_mtime_ns)
     except (OSError, ValueError):
         return ""
+
+
+@functools.lru_cache(maxsize=256)
+def _trained_on(project: weakref.ref[Any], fit: str, _stamp: int) -> str:
+    held = project()  # the cache must not keep a project that was closed
+    return "" if held is None else str(getattr(held.job(fit), "dataset", ""))
+
+
+def is_of(record: str, numbers: Numbers) -> bool:
+    """Whether a stored data set has labels and is of the molecule with these atoms."""
+    return _serves(record, numbers, labelled=True)
 
 
 def _serves(record: str, numbers: Numbers, *, labelled: bool = False) -> bool:

@@ -58,7 +58,9 @@ class Session(QObject):
     open_workspace = Signal(str)  # TITLE of a panel to bring to the front
     atoms_picked = Signal(object)  # tuple of atoms (from 0) picked in the molecule view
     atoms_highlighted = Signal(object)  # tuple of atoms (from 0) to light up there, () for none
+    atoms_coloured = Signal(object)  # dict atom (from 0) -> "#rrggbb" to mark there, {} for none
     import_requested = Signal(str)  # path, or a SMILES string, to hand to the data panel
+    fit_proposed = Signal(object)  # FitSpec that a study found: the training form takes it over
 
     def __init__(self, parent: QObject | None = None) -> None:
         super().__init__(parent)

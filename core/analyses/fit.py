@@ -146,6 +146,13 @@ def drawn(spec: FitSpec, dataset: Dataset, info: Info) -> tuple[Split, dict[str,
     )
 
 
+def same_place(dataset: str, out: str) -> str:
+    """The path of a data set as seen from a job's folder: it stays when the project is moved."""
+    import os
+
+    return os.path.relpath(dataset, out) if dataset and out else dataset
+
+
 def check_split(split: Split, dataset: Dataset) -> Split:
     """The split itself. Raises ValueError when it names frames the data set does not have."""
     for name in ("train", "valid", "test"):

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from core.analyses.fit import FitSpec
+from core.analyses.fit import FitSpec, same_place
 from core.dataset import Split
 from core.wire import wire
 
 if TYPE_CHECKING:
     from core.dataset import Dataset
     from core.engine.context import Context
+
+PARTIAL = "partial.npz"  #: rounds so far, in the folder of the job
 
 
 @wire
@@ -25,7 +28,8 @@ class FlattenSpec:
     each of `rounds` rounds trains, looks at the force RMSE of every cluster among the frames not
     held out, and adds frames from those worse than the mean, the more the worse they are.
     Compared with as many frames drawn by fit.method; both judged on frames neither saw. Poltavsky &
-    Tkatchenko, J. Phys. Chem. Lett. 12, 6551 (2021), fig. 10.
+    Tkatchenko, J. Phys. Chem. Lett. 12, 6551 (2021), fig. 10. out: folder of the project's item; a
+    killed job goes on after the rounds in there.
     """
 
     fit: FitSpec
@@ -62,10 +66,20 @@ class Flatten:
     notes: dict[str, str] = field(default_factory=dict)
 
 
+@wire
+@dataclass(frozen=True, eq=False)
+class FlattenPart:
+    """What is on disk while it runs: frames chosen, rounds (2,R) as in Flatten, for which job."""
+
+    mark: str
+    chosen: np.ndarray
+    rounds: np.ndarray
+
+
 def run(spec: FlattenSpec, context: Context) -> Flatten:
     """See FlattenSpec. Raises ValueError, SplitError or ForceFieldError saying what to change."""
-    import dataclasses
     import time
+    from pathlib import Path
 
     from core import storage
     from core.analyses.fit import drawn
@@ -88,35 +102,49 @@ def run(spec: FlattenSpec, context: Context) -> Flatten:
     context.log(f"{label.max() + 1} groups of {np.bincount(label).min()} frames and more")
     held = np.concatenate([split.valid, split.test])
     pool = np.setdiff1d(np.flatnonzero(dataset.has_forces), held)
-    rng = np.random.default_rng([spec.fit.seed, len(split.train)])
     total, first = len(split.train), max(2, round(spec.start * len(split.train)))
     # drawing shuffles: every beginning of the training frames is a fair sample too
     chosen = split.train[:first]
     track: list[tuple[float, float]] = []
-    steps = np.diff(np.round(np.linspace(first, total, spec.rounds + 1)).astype(int))
+    partial = Path(spec.out) / PARTIAL if spec.out else None
+    before = _resumed(partial, mark(spec))
+    if before is not None:
+        chosen, track = before.chosen, [(float(a), float(b)) for a, b in before.rounds.T]
+        context.log(f"goes on after {len(track)} rounds that were there already")
+    sizes = np.round(np.linspace(first, total, spec.rounds + 1)).astype(int)
+    steps = np.diff(sizes)
     share = 1.0 / (len(steps) + 2)
+    for size, done in zip(sizes, track, strict=False):
+        _draw(int(size), done, context)
     for i, more in enumerate(steps):
+        if i < len(track):
+            continue
         if context.stopping:
             break
         part = Part(context, i * share, (i + 1) * share)
-        part.progress(0.0, f"round {i + 1} of {len(steps)}, {len(chosen)} frames")
+        part.title = f"round {i + 1} of {len(steps)}, {len(chosen)} frames"
+        part.progress(0.0, part.title)
         rest = np.setdiff1d(pool, chosen)
         frames, rmse = _errors(spec, dataset, split, chosen, rest, part)
+        if context.stopping:
+            break  # a training that was cut short tells nothing about the groups
         worst = _by_group(rmse**2, label[frames]) ** 0.5
         track.append((float(np.nanmax(worst)), float(np.sqrt(np.mean(rmse**2)))))
-        context.curve("worst group", len(chosen), track[-1][0], x_label="training frames",
-                      y_label="force RMSE (eV/Å)")  # fmt: skip
-        context.curve("all frames", len(chosen), track[-1][1], x_label="training frames",
-                      y_label="force RMSE (eV/Å)")  # fmt: skip
+        _draw(len(chosen), track[-1], context)
+        # a stream for each round: one that goes on draws what it would have drawn
+        rng = np.random.default_rng([spec.fit.seed, len(split.train), i])
         chosen = np.concatenate([chosen, pick(frames, rmse, label[frames], int(more), rng)])
+        if partial is not None:
+            storage.save(partial, FlattenPart(mark(spec), chosen, np.array(track).T))
     after = dataclasses.replace(split, train=chosen, method="flattened")
     found = {}
     for i, (name, one) in enumerate((("before", split), ("after", after))):
         if name == "before" and len(chosen) < total:  # stopped: compare sets of one size
             one = dataclasses.replace(split, train=split.train[: len(chosen)])
         part = Part(context, (len(steps) + i) * share, (len(steps) + i + 1) * share)
-        part.progress(0.0, f"errors {name}")
-        frames, rmse = _errors(spec, dataset, split, one.train, split.test, part)
+        part.title = f"errors {name}"
+        part.progress(0.0, part.title)
+        frames, rmse = _errors(spec, dataset, split, one.train, split.test, part, whole=True)
         found[name] = (_by_group(rmse**2, label[frames], label.max() + 1) ** 0.5,
                        float(np.sqrt(np.mean(rmse**2))), one)  # fmt: skip
     result = Flatten(
@@ -159,6 +187,36 @@ def pick(
     return frames[order[:n]]
 
 
+def _draw(frames: int, errors: tuple[float, float], context: Context) -> None:
+    for name, value in zip(("worst group", "all frames"), errors, strict=True):
+        context.curve(name, frames, value, x_label="training frames", y_label="force RMSE (eV/Å)")
+
+
+def mark(spec: FlattenSpec) -> str:
+    """What must agree for the rounds of an earlier run to be kept: all that changes them."""
+    import json
+
+    from core.wire import pack
+
+    place = same_place(spec.fit.dataset, spec.out)
+    fit = dataclasses.replace(spec.fit, out="", label="", split=None, dataset=place)
+    return json.dumps(pack(dataclasses.replace(spec, fit=fit, out="", label="")), sort_keys=True)
+
+
+def _resumed(partial: object, wanted: str) -> FlattenPart | None:
+    from pathlib import Path
+
+    from core import storage
+
+    if not isinstance(partial, Path) or not partial.is_file():
+        return None
+    try:
+        found = storage.load(partial, FlattenPart)
+    except storage.StorageError:
+        return None  # half a file is no result; the rounds are made again
+    return found if found.mark == wanted else None
+
+
 def _errors(
     spec: FlattenSpec,
     dataset: Dataset,
@@ -166,10 +224,13 @@ def _errors(
     train: np.ndarray,
     judged: np.ndarray,
     context: Context,
+    *,
+    whole: bool = False,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """(frames, force RMSE of each eV/Å) of a training on `train`; failed frames are left out."""
-    import dataclasses
+    """(frames, force RMSE of each eV/Å) of a training on `train`; failed frames are left out.
 
+    whole: a request to stop does not cut the training short.
+    """
     from core.fitting.evaluation import predict_frames
     from core.fitting.judge import Quiet
     from core.forcefields.load import field_class, hyper_from
@@ -179,8 +240,10 @@ def _errors(
     blind = dataclasses.replace(split, train=train, test=none)
     values = hyper_from(cls, spec.fit.hyper)
     part = Quiet(context, 0.0, 0.9, device=spec.fit.device)
+    rest = Quiet(context, 0.9, 1.0)
+    part.finishing = rest.finishing = whole
     model = cls.fit(dataset, blind, values, part)
-    _, forces, _, _ = predict_frames(model, dataset, judged, Quiet(context, 0.9, 1.0))
+    _, forces, _, _ = predict_frames(model, dataset, judged, rest)
     assert dataset.forces is not None
     rmse = np.sqrt(np.square(forces - dataset.forces[judged]).mean((1, 2)))
     good = np.isfinite(rmse)

@@ -13,6 +13,7 @@ from core.wire import wire
 if TYPE_CHECKING:
     from core.dataset import Dataset
     from core.engine.context import Context
+    from core.fitting.part import Part
 
 PARTIAL = "partial.npz"  #: points so far, in the folder of the job
 
@@ -137,7 +138,10 @@ def run(spec: LearningSpec, context: Context) -> Learning:
         if context.stopping:
             break
         part = Part(context, i / len(cells), (i + 1) / len(cells))
-        points.append(_point(spec, dataset, other, n, repeat, candidate, part))
+        point = _point(spec, dataset, other, n, repeat, candidate, part)
+        if context.stopping:
+            break  # a training that was cut short tells nothing about its number of frames
+        points.append(point)
         _draw(points[-1], context)
         if partial is not None:
             storage.save(partial, LearningPart(mark(spec), tuple(points)))
@@ -160,14 +164,15 @@ def _point(
     n: int,
     repeat: int,
     candidate: Candidate,
-    context: Context,
+    context: Part,
 ) -> LearningPoint:
     from core.fitting.judge import train
     from core.fitting.splits import draw
     from core.forcefields.base import ForceFieldError
     from core.forcefields.load import field_class
 
-    context.progress(0.0, f"{candidate.label}, {n} frames, draw {repeat + 1}")
+    context.title = f"{candidate.label}, {n} frames, draw {repeat + 1}"
+    context.progress(0.0, context.title)
     split, _ = draw(
         dataset,
         n_train=n,
@@ -212,9 +217,17 @@ def mark(spec: LearningSpec) -> str:
     """What must agree for the points of an earlier run to be kept: all that changes a point."""
     import json
 
+    from core.analyses.fit import same_place
     from core.wire import pack
 
-    return json.dumps(pack(dataclasses.replace(spec, out="", label="")), sort_keys=True)
+    plain = dataclasses.replace(
+        spec,
+        out="",
+        label="",
+        dataset=same_place(spec.dataset, spec.out),
+        test=same_place(spec.test, spec.out),
+    )
+    return json.dumps(pack(plain), sort_keys=True)
 
 
 def _resumed(partial: object, wanted: str) -> tuple[LearningPoint, ...]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from core.analyses.fit import FitSpec
+from core.analyses.fit import FitSpec, same_place
 from core.wire import wire
 
 if TYPE_CHECKING:
@@ -167,8 +167,12 @@ def run(spec: SearchSpec, context: Context) -> Search:
             break
         values = ask(trials)
         part = Part(context, i / count, (i + 1) / count)
-        part.progress(0.0, f"trial {i + 1} of {count}")
-        trials.append(_trial(spec, dataset, blind, split.valid, values, part))
+        part.title = f"trial {i + 1} of {count}"
+        part.progress(0.0, part.title)
+        trial = _trial(spec, dataset, blind, split.valid, values, part)
+        if context.stopping:
+            break  # a training that was cut short tells nothing about its settings
+        trials.append(trial)
         context.frame(trial=trials[-1])
         scores = [score(t, spec.objective) for t in trials]
         if np.isfinite(min(scores)):
@@ -227,7 +231,8 @@ def mark(spec: SearchSpec) -> str:
 
     from core.wire import pack
 
-    fit = dataclasses.replace(spec.fit, out="", label="", split=None)
+    place = same_place(spec.fit.dataset, spec.out)
+    fit = dataclasses.replace(spec.fit, out="", label="", split=None, dataset=place)
     plain = dataclasses.replace(spec, fit=fit, out="", label="", trials=1)
     return json.dumps(pack(plain), sort_keys=True)
 

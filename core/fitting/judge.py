@@ -53,7 +53,22 @@ def train(
 
 
 class Quiet(Part):
-    """A Part whose curves stay inside: one candidate of many."""
+    """A Part whose curves stay inside: one candidate of many.
+
+    finishing: it is needed whole, so a request to stop does not reach it.
+    """
+
+    finishing = False
+
+    @property
+    def stopping(self) -> bool:
+        """Whether the fit shall end early; what comes of that must not be judged."""
+        return not self.finishing and super().stopping
+
+    def progress(self, fraction: float, message: str = "") -> None:
+        """Which candidate it is stands before what its fit says."""
+        title = getattr(self._whole, "title", "")
+        super().progress(fraction, ": ".join(x for x in (title, message) if x))
 
     def curve(self, name: str, x: Any, y: Any, *, x_label: str = "", y_label: str = "") -> None:
         """Nobody sees the curves of a candidate."""

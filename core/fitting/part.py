@@ -10,7 +10,12 @@ from core.engine.context import Context
 
 
 class Part(Context):
-    """A Context whose 0..1 is `start`..`stop` of another's, with the same cancel and stop."""
+    """A Context whose 0..1 is `start`..`stop` of another's, with the same cancel and stop.
+
+    title: what this part is about, for the parts inside it to say ("" = nothing).
+    """
+
+    title = ""
 
     def __init__(
         self, whole: Context, start: float, stop: float, *, device: str | None = None

@@ -119,11 +119,13 @@ def test_failed_job_leaves_the_project_untouched(qtbot, session, wired):
     assert session.project.items("datasets") == ()
 
 
-def test_failed_run_with_a_checkpoint_can_go_on(qtbot, session, wired):
+@pytest.mark.parametrize(("kind", "left"), [("runs", "checkpoint"), ("studies", "partial")])
+def test_failed_job_that_left_something_can_go_on(qtbot, session, wired, kind, left):
     _bridge, engine = wired
-    item = session.project.reserve("runs", "r")
-    session.submit(ImportSpec("a", out=str(item.folder)))
-    (item.folder / "checkpoint.npz").write_bytes(b"x")
+    item = session.project.reserve(kind, "r")
+    job = session.submit(ImportSpec("a", out=str(item.folder)))
+    assert session.jobs[job].kind == kind
+    (item.folder / f"{left}.npz").write_bytes(b"x")
     engine.say("engine-1", "progress", fraction=0.4, message="", seconds_left=1.0)
     engine.say("engine-1", "failed", message="killed", details="")
     seen = kinds_of(session)

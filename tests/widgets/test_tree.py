@@ -112,3 +112,17 @@ def test_unfinished_and_damaged_items_are_marked(panel, session):
     broken.write_text("{")
     session.items_changed.emit("datasets")
     assert panel.groups["datasets"].child(0).text(1) == "damaged"
+
+
+def test_studies_are_listed_once_there_are_some_and_open_in_their_panel(panel, session):
+    assert panel.groups["studies"].isHidden()
+    item = session.project.reserve("studies", "curves")
+    session.items_changed.emit("studies")
+    assert not panel.groups["studies"].isHidden()
+    assert names(panel, "studies") == ["curves"]
+    opened, said = [], []
+    session.open_workspace.connect(opened.append)
+    session.message.connect(lambda text, level: said.append(text))
+    panel.open(item.id)
+    assert opened == ["Studies"]
+    assert said == []  # nothing is wanted of the molecule view

@@ -29,8 +29,16 @@ GROUPS = (
     ("fits", "Force fields", "being listed …"),
     ("surfaces", "Surfaces", "Tick force fields, press Compute"),
     ("runs", "Runs", "Start one under Dynamics"),
+    ("studies", "Studies", "Start one under Studies"),
 )
-WORKSPACES = {"fits": "Training", "surfaces": "Surface", "runs": "Dynamics"}
+WORKSPACES = {
+    "fits": "Training",
+    "surfaces": "Surface",
+    "runs": "Dynamics",
+    "studies": "Studies",
+}
+WITHOUT_FRAMES = ("fits", "studies")  # opened in their panel, nothing for the molecule view
+HIDDEN_WHEN_EMPTY = ("molecules", "studies")  # a short tree: only where there is one
 
 
 class TreePanel(QWidget):
@@ -41,8 +49,8 @@ class TreePanel(QWidget):
     AREA = "left"
     HELP = (
         "Everything in this project: data sets, force fields (trained ones first, then those that "
-        "come with PEScape), surfaces and runs. Click selects an item everywhere; double-click "
-        "opens it. F2 renames, Del deletes (Ctrl+Z brings it back)."
+        "come with PEScape), surfaces, runs and studies. Click selects an item everywhere; "
+        "double-click opens it. F2 renames, Del deletes (Ctrl+Z brings it back)."
     )
 
     def __init__(self, session: Session, parent: QWidget | None = None) -> None:
@@ -161,7 +169,7 @@ class TreePanel(QWidget):
             row = QTreeWidgetItem(group, [hint])
             row.setFlags(Qt.ItemFlag.NoItemFlags)
             row.setFirstColumnSpanned(True)
-        group.setHidden(kind == "molecules" and not self._items(group))
+        group.setHidden(kind in HIDDEN_WHEN_EMPTY and not self._items(group))
         self._quiet = False
         self._select(keep)
 
@@ -236,7 +244,7 @@ class TreePanel(QWidget):
         kind = row.data(0, KIND)
         if kind in WORKSPACES:
             self.session.open_workspace.emit(WORKSPACES[kind])
-        if kind != "fits":
+        if kind not in WITHOUT_FRAMES:
             self.show_frames(item_id)
 
     def show_frames(self, item_id: str) -> None:
