@@ -11,6 +11,11 @@ One block of Sauceda 2020 eq. 1 between geometries i and j is (sum over the perm
 
 J = dd/dr is taken in each geometry's internal directions (G = J U, U from `internal_basis`): rigid
 motions lie in the kernel's null space, so leaving them out loses nothing and saves 6 of 3N rows.
+
+Where energies are fitted too, every frame has one row and column more: the kernel with no or one
+derivative. With w the weight of energies,
+
+    K^EE_ij = w² sum_q k,    K^FE_ij = -w sum_q J_i^T c e^{-r} (1 + r) (d_i - P_q d_j).
 """
 
 from __future__ import annotations
@@ -24,11 +29,17 @@ class MaternHessian:
     """Blocks of the kernel matrix of M geometries.
 
     d (M,D) 1/Å; g (M,D,R) 1/Å² per internal direction; permuted (S,D) indices from
-    `permute_pairs`; sigma 1/Å, the length scale.
+    `permute_pairs`; sigma 1/Å, the length scale; weight (1/Å) of energies, 0 = forces only. `rows`
+    is how many rows a geometry has: R, or R + 1 with its energy last.
     """
 
     def __init__(
-        self, d: torch.Tensor, g: torch.Tensor, permuted: torch.Tensor, sigma: float
+        self,
+        d: torch.Tensor,
+        g: torch.Tensor,
+        permuted: torch.Tensor,
+        sigma: float,
+        weight: float = 0.0,
     ) -> None:
         self.d = d - d.mean(0)  # distances lose fewer digits near the origin
         # the mean is not symmetric under permutation: both sides must be moved by the same vector
@@ -37,10 +48,13 @@ class MaternHessian:
         self.gt = g.transpose(1, 2).contiguous()  # (M,R,D)
         self.permuted = permuted
         self.sigma = sigma
+        self.weight = weight
+        self.rows = g.shape[2] + (1 if weight else 0)
 
     def fill(self, out: torch.Tensor, rows: slice, columns: slice) -> None:
-        """out (m R, n R) <- blocks K_ij, i in `rows` (m geometries), j in `columns` (n)."""
+        """out (m rows, n rows) <- blocks K_ij, i in `rows` (m geometries), j in `columns` (n)."""
         _, width, r = self.g.shape
+        high = self.rows
         s = len(self.permuted)
         n = columns.stop - columns.start
         per_row = 8.0 * n * (2 * width * r + 3 * s * r + 2 * r * r)
@@ -59,7 +73,11 @@ class MaternHessian:
             x2 = torch.addmm(norm_t[None], d, t.reshape(-1, width).T, alpha=-2.0)
             x2.add_(d.square().sum(1)[:, None]).clamp_(min=0.0)
             root = x2.sqrt_().mul_(5**0.5 / self.sigma)
-            decay = torch.exp(-root).mul_(5.0 / (3.0 * self.sigma**2)).view(m, n, s)
+            raw = torch.exp(-root)
+            whole = (
+                (1.0 + root + root.square() / 3.0).mul_(raw).view(m, n, s) if self.weight else raw
+            )
+            decay = raw.mul_(5.0 / (3.0 * self.sigma**2)).view(m, n, s)
             near = decay + decay * root.view(m, n, s)  # c e^{-r} (1 + r)
             # first term: J_i^T (sum_q c e (1+r) P_q) J_j
             mixed = torch.bmm(near.transpose(0, 1), pg_rows)  # (n, m, D R)
@@ -69,9 +87,15 @@ class MaternHessian:
             u = torch.bmm(gt, d[:, :, None]) - (gt.reshape(m * r, width) @ t.reshape(-1, width).T
                 ).view(m, r, n * s)  # fmt: skip
             u = u.view(m, r, n, s).permute(2, 0, 1, 3)
-            u = (u * decay.transpose(0, 1)[:, :, None, :]).reshape(n * m, r, s)
             v = (d @ flat).view(m, n, s, r) - own
+            target = out[(first - rows.start) * high : (last - rows.start) * high]
+            target = target.view(m, high, n, high)
+            if self.weight:
+                target[:, r, :, r] = whole.sum(2).mul_(self.weight**2)
+                target[:, r, :, :r] = torch.einsum("mns,mnsr->mnr", near, v).mul_(self.weight)
+                fe = torch.einsum("mns,nmrs->mrn", near, u)
+                target[:, :r, :, r] = fe.mul_(-self.weight)
+            u = (u * decay.transpose(0, 1)[:, :, None, :]).reshape(n * m, r, s)
             v = v.transpose(0, 1).reshape(n * m, s, r)
             block.baddbmm_(u, v, alpha=-5.0 / self.sigma**2)
-            target = out[(first - rows.start) * r : (last - rows.start) * r].view(m, r, n, r)
-            target.copy_(block.view(n, m, r, r).permute(1, 2, 0, 3))
+            target[:, :r, :, :r] = block.view(n, m, r, r).permute(1, 2, 0, 3)

@@ -14,6 +14,7 @@ import torch
 from core.fitting.cores import Spread
 
 ROWS = 2048  #: rows of a panel that one core divides at a time
+SOON = 6000  #: rows of a matrix that is factorised to the end even after a stop: a second or two
 
 
 class NotPositiveDefinite(ArithmeticError):
@@ -46,10 +47,23 @@ class LowerPanels:
         for panel in self.panels:
             panel[: panel.shape[1]].diagonal().add_(value)
 
-    def factorise(self, report: Callable[[float], None], spread: Spread = map) -> None:
+    def cut(self, count: int) -> None:
+        """Keep the leading square of the first `count` panels, drop the rest of the matrix."""
+        self.starts = self.starts[: count + 1]
+        end = self.starts[-1]
+        self.panels = [p[: end - a] for p, a in zip(self.panels, self.starts[:-1], strict=False)]
+
+    def factorise(
+        self,
+        report: Callable[[float], None],
+        spread: Spread = map,
+        stopping: Callable[[], bool] = lambda: False,
+    ) -> None:
         """Overwrite with the Cholesky factor L (right-looking); report(0..1) after each product.
 
-        spread: a `map` that may share its pieces between cores. Raises NotPositiveDefinite.
+        spread: a `map` that may share its pieces between cores. When stopping(), the matrix is cut
+        to the leading square whose factor is ready (not when all of it is near). Raises
+        NotPositiveDefinite.
         """
         n = self.starts[-1]
         work = [(n - a) * float(b - a) * (n - a) for a, b in self._spans()]
@@ -76,6 +90,9 @@ class LowerPanels:
                 report(min(1.0, (done + work[k] * (1 - (1 - (i + 1) / later) ** 2)) / total))
             done += work[k]
             report(min(1.0, done / total))
+            if later and stopping() and self.starts[-1] > SOON:
+                self.cut(k + 1)  # the leading square of a right-looking factor is final
+                return
 
     def solve(self, right: torch.Tensor) -> torch.Tensor:
         """x (n,) of L L^T x = right (n,), after `factorise`."""

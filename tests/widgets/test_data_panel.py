@@ -2,11 +2,13 @@
 
 import dataclasses
 import itertools
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from core.analyses.importing import Imported, Report
+from core.analyses.model_import import ModelImportSpec
 from core.dataset import Dataset
 from core.engine.events import Event
 from core.molecule import Molecule
@@ -182,6 +184,15 @@ def test_a_file_with_two_compositions_is_one_undo_step(panel, session, water, tm
     assert len(session.project.items("datasets")) == 2
     session.undo.undo()
     assert session.project.items("datasets") == ()
+
+
+def test_a_model_of_the_sgdml_package_becomes_a_fit(panel, session):
+    golden = Path(__file__).resolve().parents[1] / "golden" / "sgdml" / "forces.npz"
+    panel.import_file(str(golden))
+    (spec,) = session.specs.values()
+    assert isinstance(spec, ModelImportSpec)
+    assert Path(spec.out).parent.name == "fits"
+    assert not panel.queue
 
 
 def test_without_a_project_it_says_what_to_do(panel, session):

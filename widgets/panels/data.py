@@ -24,6 +24,7 @@ from PySide6.QtWidgets import (
 )
 
 from core.analyses.importing import Imported, ImportSpec, Report
+from core.analyses.model_import import ModelImportSpec, is_package_model
 from widgets.commands import AddItems
 from widgets.empty import States
 from widgets.frames import geometries_of
@@ -165,22 +166,40 @@ class DataPanel(QWidget):
 
     def import_file(self, path: str) -> None:
         """Import a file as soon as the one before is through."""
+        if is_package_model(path):
+            if self._may_import():
+                self._open_model(str(Path(path).resolve()))
+            return
         self._put(str(Path(path).resolve()), "")
 
     def import_smiles(self, smiles: str) -> None:
         """Import one molecule from SMILES."""
         self._put(smiles, "smiles")
 
-    def _put(self, path: str, format: str) -> None:
+    def _open_model(self, path: str) -> None:
+        """A trained model of the sgdml package becomes a fit of the project."""
+        name = Path(path).stem
+        item = self.session.project.reserve("fits", name)
+        spec = ModelImportSpec(path=path, label=name, out=str(item.folder))
+        self.session.submit(spec, title=f"open {name}")
+        self.session.items_changed.emit("fits")
+
+    def _may_import(self) -> bool:
+        """Whether there is a project that takes something in; says so when not."""
         if self.session.project is None:
             self.session.message.emit(
                 "Open or make a project first (File > New project).", "warning"
             )
-            return
+            return False
         if self.session.read_only:
             self.session.message.emit(
                 "Nothing can be imported: this project is open for reading only.", "warning"
             )
+            return False
+        return True
+
+    def _put(self, path: str, format: str) -> None:
+        if not self._may_import():
             return
         self.queue.append((path, format))
         self._next()

@@ -53,3 +53,28 @@ def test_the_matrix_is_symmetric_and_positive():
     kernel.fill(out, slice(0, 6), slice(0, 6))
     torch.testing.assert_close(out, out.T, rtol=0, atol=1e-14)
     assert torch.linalg.eigvalsh(out).min() > -1e-13
+
+
+def test_rows_of_energies_are_the_kernel_and_its_first_derivatives():
+    positions = torch.tensor(ethanol_frames(2))
+    inc = incidence(9, dtype=positions.dtype, device=positions.device)
+    images = torch.as_tensor(permute_pairs(METHYL))
+    d, slope = describe(positions, inc)
+    basis, weight = internal_basis(positions), 1.7
+    kernel = MaternHessian(d, jacobian(slope, inc) @ basis, images, SIGMA, weight)
+    out = torch.empty(44, 44, dtype=d.dtype)
+    kernel.fill(out, slice(0, 2), slice(0, 2))
+
+    def k(x, y):
+        a, b = describe(x.view(1, 9, 3), inc)[0], describe(y.view(1, 9, 3), inc)[0][0]
+        r = 5**0.5 * (a - b[images]).square().sum(1).sqrt() / SIGMA
+        return ((1 + r + r**2 / 3) * torch.exp(-r)).sum()
+
+    x, y = (p.reshape(27) for p in positions)
+    dx, dy = torch.autograd.functional.jacobian(k, (x, y))
+    block = out[:22, 22:]
+    close = {"rtol": 0, "atol": 1e-12}
+    torch.testing.assert_close(block[21, 21], weight**2 * k(x, y), **close)
+    torch.testing.assert_close(block[:21, 21], weight * basis[0].T @ dx, **close)
+    torch.testing.assert_close(block[21, :21], weight * basis[1].T @ dy, **close)
+    torch.testing.assert_close(out, out.T, rtol=0, atol=1e-13)
