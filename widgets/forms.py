@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from PySide6.QtCore import Qt, Signal
 from PySide6.QtGui import QValidator
@@ -20,6 +20,7 @@ from PySide6.QtWidgets import (
 )
 
 from core.forcefields.info import Parameter
+from widgets.file_line import FileLine
 from widgets.naming import text_label, tool_button
 
 Value = bool | int | float | str
@@ -43,6 +44,7 @@ class NumberBox(QAbstractSpinBox):
     """A number with arrows that never corrects what was typed: `problem` says what is wrong.
 
     QSpinBox and QDoubleSpinBox silently put a number back into range, and cannot hold 1e-12.
+    zero: the word that is shown for 0, and may be typed, where 0 has a meaning ("automatic").
     """
 
     changed = Signal()
@@ -53,17 +55,30 @@ class NumberBox(QAbstractSpinBox):
         *,
         low: float | None = None,
         high: float | None = None,
+        zero: str = "",
         parent: QWidget | None = None,
     ) -> None:
         super().__init__(parent)
-        self.kind, self.low, self.high = kind, low, high
+        self.kind, self.low, self.high, self.zero = kind, low, high, zero
         self.lineEdit().setAlignment(Qt.AlignmentFlag.AlignRight)
         self.lineEdit().textChanged.connect(self.changed)
-        self.setMinimumWidth(self.fontMetrics().horizontalAdvance("0.00e-00") + 28)
+        wide = max(self.fontMetrics().horizontalAdvance(t) for t in ("0.00e-00", zero))
+        self.setMinimumWidth(wide + 28)
+        if zero:
+            self.editingFinished.connect(self._say_zero)
+
+    def _text(self) -> str:
+        """What is typed, with the number in place of its word."""
+        text = self.lineEdit().text().strip()
+        return "0" if self.zero and text.casefold() == self.zero.casefold() else text
+
+    def _say_zero(self) -> None:
+        if not self.problem() and self.value() == 0:
+            self.set_value(0)
 
     def problem(self) -> str:
         """Why the text is no valid value; "" when it is one."""
-        text = self.lineEdit().text().strip()
+        text = self._text()
         try:
             value = int(text) if self.kind == "int" else float(text)
         except ValueError:
@@ -81,12 +96,15 @@ class NumberBox(QAbstractSpinBox):
         problem = self.problem()
         if problem:
             raise ValueError(problem)
-        text = self.lineEdit().text().strip()
+        text = self._text()
         return int(text) if self.kind == "int" else float(text)
 
     def set_value(self, value: float) -> None:
         """Show a number."""
-        self.lineEdit().setText(show_number(value, self.kind))
+        word = self.zero if value == 0 else ""
+        if word and self.lineEdit().text() == word:
+            return
+        self.lineEdit().setText(word or show_number(value, self.kind))
 
     def validate(self, text: str, pos: int) -> tuple[QValidator.State, str, int]:
         """Let everything be typed; `problem` judges."""
@@ -96,14 +114,14 @@ class NumberBox(QAbstractSpinBox):
         """Both arrows, unless the text is no number."""
         flags = QAbstractSpinBox.StepEnabledFlag
         try:
-            float(self.lineEdit().text())
+            float(self._text())
         except ValueError:
             return flags.StepNone
         return flags.StepUpEnabled | flags.StepDownEnabled
 
     def stepBy(self, steps: int) -> None:
         """One in the second digit, so that 20 and 1e-12 both move sensibly; whole numbers by 1."""
-        value = float(self.lineEdit().text())
+        value = float(self._text())
         magnitude = max(0.0, math.floor(math.log10(abs(value)))) if value else 0.0
         if self.kind == "float":
             magnitude = math.floor(math.log10(abs(value))) - 1 if value else -1
@@ -143,6 +161,9 @@ class Form(QWidget):
         self.editors: dict[str, QWidget] = {}
         self.problem_labels: dict[str, QLabel] = {}
         self._resets: dict[str, QToolButton] = {}
+        self._folded: list[QWidget] = []  # all widgets of the rows that are rarely changed
+        self._open = False
+        self.fold: QToolButton | None = None
         self._building = False
         self._grid = QGridLayout(self)
         self._grid.setContentsMargins(0, 0, 0, 0)
@@ -155,21 +176,65 @@ class Form(QWidget):
         while (item := self._grid.takeAt(0)) is not None:
             old = item.widget()
             if old is not None:
+                old.hide()  # deleted when the event loop comes round, out of sight at once
                 old.deleteLater()
         self._parameters = {p.name: p for p in parameters}
         self.editors, self.problem_labels, self._resets = {}, {}, {}
+        self._folded, self.fold = [], None
         self._building = True
-        for row, p in enumerate(parameters):
+        plain = [p for p in parameters if not p.advanced]
+        rare = [p for p in parameters if p.advanced]
+        for row, p in enumerate(plain):
+            self._add(2 * row, p)
+        if rare:
+            self._add_fold(2 * len(plain))
+        for row, p in enumerate(rare, len(plain) + 1):
             self._add(2 * row, p)
         self._building = False
+        self.unfold(on=self._open)
         for p in parameters:
             self._check(p)
+
+    def _add_fold(self, row: int) -> None:
+        self.fold = tool_button("Advanced", "Settings that are rarely changed", check=True)
+        self.fold.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextBesideIcon)
+        self.fold.setChecked(self._open)
+        self.fold.toggled.connect(lambda on: self.unfold(on=on))
+        self._grid.addWidget(self.fold, row, 0, 1, 4)
+
+    def unfold(self, *, on: bool = True) -> None:
+        """Show or hide the advanced settings; wrong ones are never hidden."""
+        wrong = any(self.problem(n) for n, p in self._parameters.items() if p.advanced)
+        self._open = on or wrong
+        for widget in self._folded:
+            widget.setVisible(self._open)
+        for name, p in self._parameters.items():
+            if p.advanced:
+                self.problem_labels[name].setVisible(bool(self.problem(name)))
+        if self.fold is not None:
+            self.fold.setArrowType(
+                Qt.ArrowType.DownArrow if self._open else Qt.ArrowType.RightArrow
+            )
+            if self.fold.isChecked() != self._open:
+                self.fold.setChecked(self._open)
+            self._say_changed()
+
+    def _say_changed(self) -> None:
+        """How many of the folded settings differ: what is not seen must not surprise."""
+        if self.fold is None:
+            return
+        rare = [n for n, p in self._parameters.items() if p.advanced]
+        changed = sum(self._resets[n].isEnabled() for n in rare)
+        more = f", {changed} changed" if changed else ""
+        self.fold.setText(f"Advanced ({len(rare)} settings{more})")
 
     def _add(self, row: int, p: Parameter) -> None:
         editor = self._editor(p)
         limits = range_text(p.low, p.high, p.kind)
         tip = p.help + (f"\nRange: {limits}." if limits else "")
-        tip += f"\nDefault: {self._show(p, p.default)}" + (f" {p.unit}" if p.unit else "")
+        tip += f"\nAutomatic (0): {p.automatic}." if p.automatic else ""
+        shown = self._show(p, p.default)
+        tip += f"\nDefault: {shown}" + (f" {p.unit}" if p.unit and shown != "automatic" else "")
         label = QLabel(p.label)
         label.setToolTip(tip)
         label.setBuddy(editor)
@@ -183,10 +248,11 @@ class Form(QWidget):
         problem.setForegroundRole(self.palette().ColorRole.BrightText)
         self.editors[p.name], self._resets[p.name] = editor, reset
         self.problem_labels[p.name] = problem
-        self._grid.addWidget(label, row, 0)
-        self._grid.addWidget(editor, row, 1)
-        self._grid.addWidget(QLabel(p.unit), row, 2)
-        self._grid.addWidget(reset, row, 3)
+        parts = (label, editor, QLabel(p.unit), reset)
+        for column, part in enumerate(parts):
+            self._grid.addWidget(part, row, column)
+        if p.advanced:
+            self._folded += parts
         self._grid.addWidget(problem, row + 1, 1, 1, 3)
         self._put(p, p.default)
 
@@ -199,13 +265,16 @@ class Form(QWidget):
             combo = Choice()
             combo.addItems([str(c) for c in p.choices])
             combo.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
+            combo.setSizeAdjustPolicy(Choice.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
+            combo.setMinimumContentsLength(8)  # a long choice must not widen the form
             combo.currentIndexChanged.connect(lambda _i, p=p: self._edited(p))
             return combo
         if p.kind in ("int", "float"):
-            number = NumberBox(p.kind, low=p.low, high=p.high)
+            zero = "automatic" if p.automatic else ""
+            number = NumberBox(p.kind, low=p.low, high=p.high, zero=zero)
             number.changed.connect(lambda p=p: self._edited(p))
             return number
-        line = QLineEdit()
+        line = FileLine(p.label) if p.file else QLineEdit()
         line.textChanged.connect(lambda _t, p=p: self._edited(p))
         return line
 
@@ -213,6 +282,8 @@ class Form(QWidget):
     def _show(p: Parameter, value: Value) -> str:
         if isinstance(value, bool):
             return "on" if value else "off"
+        if p.automatic and value == 0:
+            return "automatic"
         return show_number(value, p.kind) if isinstance(value, int | float) else str(value)
 
     def _put(self, p: Parameter, value: Value) -> None:
@@ -246,6 +317,8 @@ class Form(QWidget):
         label.setText(problem)
         label.setVisible(bool(problem))
         self._resets[p.name].setEnabled(bool(problem) or self._get(p) != p.default)
+        if p.advanced and not self._building:
+            self.unfold(on=self._open) if problem else self._say_changed()
 
     # -- for the panel ------------------------------------------------------------------------
     def problem(self, name: str) -> str:
@@ -272,6 +345,24 @@ class Form(QWidget):
             raise ValueError(f"there is no parameter “{unknown[0]}”")
         for name, value in values.items():
             self._put(self._parameters[name], value)
+
+    def take(self, values: Mapping[str, Value]) -> str:
+        """Fill in what fits, from values or their texts; "" or what could not be taken over."""
+        odd = []
+        for name, value in values.items():
+            p = self._parameters.get(name)
+            if p is None:
+                odd.append(name)
+            elif p.kind == "bool":
+                self._put(p, str(value).strip().lower() in ("true", "1", "yes", "on"))
+            elif p.kind in ("int", "float") and not p.choices:
+                try:
+                    self._put(p, float(value))
+                except ValueError:
+                    odd.append(p.label)
+            else:
+                self._put(p, str(value))
+        return f"Not taken over: {', '.join(odd)}" if odd else ""
 
     def reset(self) -> None:
         """Everything back to its default."""

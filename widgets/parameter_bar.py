@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from PySide6.QtCore import Qt, Signal
-from PySide6.QtWidgets import QGridLayout, QLabel, QSizePolicy, QWidget
+from PySide6.QtWidgets import QFileDialog, QGridLayout, QLabel, QSizePolicy, QWidget
 
 from core.bonding import chain_label
 from core.dataset import Dataset
@@ -24,6 +25,9 @@ CHARGES = (
     ("NAGL (AM1-BCC)", "nagl"),
     ("antechamber", "antechamber"),
 )
+FILE = "file"  # types, charges or terms of a file that AMBER's tools wrote
+FROM_FILE = "from a file …"
+FILES = "mol2, prmtop, frcmod (*.mol2 *.prmtop *.parm7 *.frcmod);;All files (*)"
 EDITABLE = ("gaff",)  # keys of force fields whose fits can be edited
 MAP = "map"
 
@@ -64,8 +68,10 @@ class ParameterBar(QWidget):
         self.reference = named(Choice(), "Reference", "Data set whose points lie on the scan")
         for text, data in VERSIONS:
             self.version.addItem(text, data)
-        for text, data in CHARGES:
+        for text, data in (*CHARGES, (FROM_FILE, FILE)):
             self.charges.addItem(text, data)
+        tip = "Types and charges of a mol2 file, all terms of a prmtop, entries of a frcmod"
+        self.charges.setItemData(len(CHARGES), tip, Qt.ItemDataRole.ToolTipRole)
         grid = QGridLayout(self)
         grid.setContentsMargins(6, 4, 6, 2)
         grid.setVerticalSpacing(2)
@@ -82,9 +88,11 @@ class ParameterBar(QWidget):
         self.corner = grid
         self.source.activated.connect(lambda _i: self._source_chosen())
         self.version.activated.connect(lambda _i: self.source_changed.emit())
-        self.charges.activated.connect(lambda _i: self.source_changed.emit())
+        self.charges.activated.connect(lambda _i: self._charges_chosen())
         self.scan.activated.connect(lambda _i: self.scan_changed.emit())
         self.reference.activated.connect(lambda _i: self._reference_chosen())
+        self.file = ""  # where the charges, types or terms are from, where it is a file
+        self._charges_before = 0
         self._by_hand = False  # a person chose the reference
         self._numbers: tuple[int, ...] = ()  # of the molecule whose references are offered
 
@@ -140,10 +148,13 @@ class ParameterBar(QWidget):
 
     def follow(self, hyper: dict[str, Any]) -> None:
         """Show the choices that terms on show were made with."""
-        for box, name in ((self.version, "flavour"), (self.charges, "charges")):
-            at = box.findData(hyper.get(name))
+        self.file = str(hyper.get("mol2") or hyper.get("parameters") or "")
+        charges = FILE if self.file else hyper.get("charges")
+        for box, value in ((self.version, hyper.get("flavour")), (self.charges, charges)):
+            at = box.findData(value)
             if at >= 0:
                 box.setCurrentIndex(at)
+        self._name_file()
 
     def fill_scans(self, axes: list[tuple[int, ...]], molecule: Molecule) -> None:
         """Offer profiles over these dihedrals, and the map of the first two."""
@@ -155,6 +166,11 @@ class ParameterBar(QWidget):
             self.scan.addItem("map of the first two", MAP)
         at = next((i for i in range(self.scan.count()) if self.scan.itemData(i) == kept), 0)
         self.scan.setCurrentIndex(at if self.scan.count() else -1)
+
+    def clear_scans(self) -> None:
+        """There is no molecule to turn."""
+        for box in (self.scan, self.reference):
+            box.clear()
 
     def scan_name(self, at: int | None = None) -> str:
         """What a scan (None: the chosen one) is called, a map by both of its dihedrals."""
@@ -176,7 +192,29 @@ class ParameterBar(QWidget):
         self._by_hand = True
         self.scan_changed.emit()
 
+    def _charges_chosen(self) -> None:
+        if self.charges.currentData() == FILE:
+            title = "Types, charges or terms of this molecule"
+            path, _ = QFileDialog.getOpenFileName(self, title, self.file, FILES)
+            if not path:
+                self.charges.setCurrentIndex(self._charges_before)
+                return
+            self.file = path
+        else:
+            self.file = ""
+        self._name_file()
+        self.source_changed.emit()
+
+    def _name_file(self) -> None:
+        self._charges_before = self.charges.currentIndex()
+        at = self.charges.findData(FILE)
+        self.charges.setItemText(at, Path(self.file).name if self.file else FROM_FILE)
+
     def _source_chosen(self) -> None:
+        if self.file:  # that file was for the molecule before
+            self.file = ""
+            self.charges.setCurrentIndex(0)
+            self._name_file()
         self._follow_source()
         self.source_changed.emit()
 
@@ -196,7 +234,11 @@ class ParameterBar(QWidget):
 
     def hyper(self) -> dict[str, Any]:
         """Hyper-parameters of GAFF."""
-        return {"flavour": self.version.currentData(), "charges": self.charges.currentData()}
+        flavour = self.version.currentData()
+        if self.charges.currentData() != FILE:
+            return {"flavour": flavour, "charges": self.charges.currentData()}
+        name = "mol2" if self.file.lower().endswith(".mol2") else "parameters"
+        return {"flavour": flavour, "charges": "auto", name: self.file}
 
     def dataset(self) -> str:
         """Path of the reference data set, "" for none."""

@@ -177,10 +177,10 @@ class ParameterTable(QTreeWidget):
 
     def _widths(self) -> None:
         measure = self.fontMetrics().horizontalAdvance
-        texts = ("c3-c3-oh-ho  C1–C2–O3–H9", "kcal/mol/rad² ", "Position", "Phase", "▲▲ 10.0",
+        texts = ("c3-c3-oh-ho  C1–C2–O3–H9", "kcal/mol/rad²", "−0.00000", "Phase", "▲▲ 10.0",
                  "frozen")  # fmt: skip
         for column, text in enumerate(texts):
-            self.setColumnWidth(column, measure(text) + (44 if column == 0 else 8))
+            self.setColumnWidth(column, measure(text) + (42 if column == 0 else 8))
 
     def _write_units(self) -> None:
         assert self.unit is not None

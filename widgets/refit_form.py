@@ -297,6 +297,11 @@ class RefitForm(QWidget):
         if self.document is None:
             return "Choose a molecule first: its terms are where a refit begins."
         if not data and not profile:
+            if self.data.count() < 2 and not self.profile.isEnabled():
+                return (
+                    "Nothing to fit to: the project has no energies or forces of this molecule. "
+                    "Open a file with some first."
+                )
             return "Nothing to fit to: choose a data set, or tick the profile."
         if data and self.choice.problem:
             return self.choice.problem

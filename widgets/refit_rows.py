@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from core.analyses.refit import ParameterChange
 from core.units import EnergyUnit
 from widgets import parameter_rows as rows
@@ -18,6 +20,7 @@ _TERM = re.compile(r"(bond|angle|torsion|improper|lj) (\S+)(?: \(\d+\))?(?: n=(\
 _ATOM = re.compile(r"atom (\d+)\b")
 _CLASS = re.compile(r"#\d+")  # which of the atoms of a type, where ties are by symmetry
 ATOMIC = {"charges": "charge", "epsilon": "lj", "rmin_half": "lj"}
+SAME_CHARGE = 1e-6  # e: tied charges are equal but for rounding
 FAR = 3.0  # prior widths: from here on a change is marked
 COLUMNS = (
     Column("Parameter"),
@@ -44,7 +47,7 @@ def change_rows(changes: tuple[ParameterChange, ...], unit: EnergyUnit) -> list[
             Shown(q.shown(v, unit), q.text(v, unit)) if q else v
             for v in (change.before, change.after)
         ]
-        text = f"{change.widths:+.1f}".replace("-", "−")
+        text = f"{round(change.widths, 1) + 0.0:+.1f}".replace("-", "−")  # no "−0.0"
         widths = Shown(abs(change.widths), f"▲ {text}" if abs(change.widths) >= FAR else text)
         label = change.label
         if q is not None and " n=" not in label and not label.endswith(q.symbol):
@@ -58,8 +61,12 @@ def keys_of(change: ParameterChange, topology: Topology) -> list[Key]:
     """Rows of the topology that a fitted parameter belongs to; empty where none can be told."""
     atom = _ATOM.match(change.label)
     if atom is not None:
-        row = int(atom[1]) - 1
-        return [("charge", row)] if 0 <= row < len(topology.types) else []
+        row, charges, types = int(atom[1]) - 1, topology.charges, topology.types
+        if not 0 <= row < len(types):
+            return []
+        # the label names the first of the tied atoms; the others have its type and its charge
+        tied = [t == types[row] for t in types] & (np.abs(charges - charges[row]) < SAME_CHARGE)
+        return [("charge", int(k)) for k in np.flatnonzero(tied)]
     term = _TERM.match(change.label)
     if term is None:
         return []

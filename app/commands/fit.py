@@ -16,6 +16,7 @@ from core.fieldref import FieldRef
 NAME = "fit"
 HELP = "train a force field: pescape fit DATA --field sgdml --train 200 --out MODEL"
 ORDER = 20
+REGION = "surface-region"  # the one split that needs --region
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -25,6 +26,20 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--train", type=int, default=200, metavar="N", help="training frames")
     parser.add_argument("--valid", type=int, default=100, metavar="N", help="validation frames")
     parser.add_argument("--seed", type=int, default=0, help="seed of the draw")
+    parser.add_argument(
+        "--split",
+        default=FitSpec.method,
+        metavar="METHOD",
+        help="how frames are drawn: energy-stratified (default), random, evenly-spaced, "
+        "farthest-point, cluster, trajectory-block or surface-region",
+    )
+    parser.add_argument(
+        "--region",
+        default="",
+        metavar="I-J-K-L:A:B",
+        help="for surface-region: train where this dihedral is from A to B degrees, test outside; "
+        "atoms from 1, as 1-2-3-9:-90:90",
+    )
     parser.add_argument(
         "--set",
         action="append",
@@ -66,6 +81,8 @@ def run(options: argparse.Namespace, console: Console) -> dict[str, Any]:
     """Fit, test, save."""
     if options.train < 1 or options.valid < 0:
         raise UserError("--train must be at least 1 and --valid at least 0")
+    if options.region and options.split != REGION:
+        raise UserError(f"--region goes with --split {REGION}")
     if wanted(options):
         return refit(options, console)
     hyper = parse_settings(options.set)
@@ -80,6 +97,8 @@ def run(options: argparse.Namespace, console: Console) -> dict[str, Any]:
             n_train=options.train,
             n_valid=options.valid,
             seed=options.seed,
+            method=options.split,
+            region=options.region,
             hyper=hyper,
             device=options.device,
             out=str(folder),

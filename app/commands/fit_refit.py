@@ -189,7 +189,8 @@ def _name(bond: tuple[int, ...], start: Parameters) -> str:
 
 def _say(found: Refit, console: Console) -> None:
     for key, value in found.fit.info.items():
-        console.say(f"  {key}: {value}")
+        if not key.startswith(("changed most", "profile ")):  # the tables below say those
+            console.say(f"  {key}: {value}")
     if found.profiles:
         rows = [
             [p.name, f"{p.rmse_before / KCAL_MOL:.2f}", f"{p.rmse_after / KCAL_MOL:.2f}",
@@ -201,7 +202,11 @@ def _say(found: Refit, console: Console) -> None:
         if profile.cause:
             console.say(f"  {profile.name}: {profile.cause}")
     rows = [
-        [f"{c.label} {c.quantity}", *_shown(c.quantity, c.before, c.after), f"{c.widths:+.2f}"]
+        [
+            f"{c.label} {c.quantity.split('.')[-1]}",
+            *_shown(c.quantity, c.before, c.after),
+            f"{c.widths:+.2f}",
+        ]
         for c in found.changes[:SHOWN]
     ]
     console.table(["changed most", "before", "after", "prior widths"], rows)

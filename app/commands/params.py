@@ -56,7 +56,7 @@ def run(options: argparse.Namespace, console: Console) -> dict[str, Any]:
         molecule, topology, masses, method = made(options, console)
         text = ""
         if options.out and options.out.suffix == ".frcmod":
-            title = f"{molecule.name or molecule.formula}: {topology.source}"
+            title = f"PEScape: {molecule.name or molecule.formula}, {topology.source}"  # its mark
             text = frcmod(topology, masses, title=title)
     except ReaderError as error:
         raise UserError(str(error)) from None

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 
 from core.dataset import Dataset, Split
+from core.fitting.mm_start import saved_flags
 from core.fitting.neural_fit import SITES, Pairs, Quadratic, blocks, quadratic
 from core.fitting.neural_train import Nonbonded, Trainer, start_functions
 from core.forcefields.base import ForceFieldError
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 SPEED = 10e9  # float64 operations a second in the products that build the loss
 MEMORY_BASE = 3e8
 CLOSED = 200  #: iterations of the non-bonded parameters while output layers are in closed form
+NO_FLAGS = "not followed: networks have no parameters to freeze, tie or bound"
 MAX_VALID = 500  #: validation frames looked at while training
 
 
@@ -49,6 +51,9 @@ def fit_parts(
     context.progress(0.0, "parameters of GAFF")
     gaff = GAFFHyper(flavour=hyper.flavour, charges=hyper.charges, parameters=hyper.parameters)
     molecule, topology = parametrise(dataset.molecule, gaff)
+    flags = [f for f in saved_flags(hyper.parameters) if f.frozen or not f.tied or f.low or f.high]
+    if flags:
+        context.log(f"flags of {len(flags)} terms {NO_FLAGS}")
     permutations = symmetries(molecule.numbers, topology)
     which = functions(topology, permutations, share=hyper.share)
     if not len(which.kinds):
@@ -104,6 +109,8 @@ def fit_parts(
     if refit:
         away = np.abs(chosen.topology.charges - topology.charges).max()
         notes["charges"] = f"refitted, by at most {away:.2f} e"
+    if flags:
+        notes["flags"] = f"of {len(flags)} terms {NO_FLAGS}"
     if not absolute:
         notes["energy constant"] = "none: no training frame has an energy"
     context.progress(1.0, "trained")

@@ -33,33 +33,35 @@ class FitHyper:
     fit_terms: str = hyper(
         "all",
         label="Fit",
-        help="Which parameters may change; the others keep the values they start from.",
+        help="Which parameters may change; the others keep the values they start from. Charges so "
+        "fitted serve this molecule's own forces: “bonded” keeps those meant for its surroundings.",
         choices=tuple(CHOICES),
     )
     fit_tie: str = hyper(
         "type",
-        label="Fit: tie parameters by",
+        label="Fit: tied by",
         help="type: like atom types share one parameter. symmetry: only equivalent atoms do.",
         choices=("type", "symmetry"),
     )
     fit_orders: int = hyper(
         4,
-        label="Fit: torsion terms up to n",
+        label="Fit: torsions n ≤",
         help="Cosine terms that every torsion gets; 0 = only those it starts with.",
         low=0,
         high=12,
     )
     fit_force_error: float = hyper(
         1.0,
-        label="Fit: force error worth 1 kcal/mol",
+        label="Fit: force error",
         unit="kcal/mol/Å",
-        help="Smaller fits the forces more closely, larger the energies.",
+        help="That counts as much as an energy error of 1 kcal/mol: smaller fits the forces more "
+        "closely, larger the energies.",
         low=0.01,
         high=1000.0,
     )
     fit_prior: float = hyper(
         1.0,
-        label="Fit: weight of the start",
+        label="Fit: prior",
         help="How strongly parameters are held near where they start; 0 = not at all.",
         low=0.0,
         high=1e9,

@@ -32,13 +32,18 @@ def hyper(
     low: float | None = None,
     high: float | None = None,
     choices: tuple[str, ...] = (),
+    advanced: bool = False,
+    automatic: str = "",
+    file: bool = False,
 ) -> Any:
     """A hyper-parameter: a dataclass field that carries what a form needs to show it.
 
     `default` also gives the type (bool, int, float, str); low and high bound it, inclusive.
+    advanced, automatic, file: see `core.forcefields.info.Parameter`.
     """
     meta = {"label": label, "unit": unit, "help": help, "low": low, "high": high}
-    return field(default=default, metadata={**meta, "choices": choices})
+    more = {"choices": choices, "advanced": advanced, "automatic": automatic, "file": file}
+    return field(default=default, metadata={**meta, **more})
 
 
 @dataclass(frozen=True)

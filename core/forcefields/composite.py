@@ -45,9 +45,10 @@ class Hyper:
         label="Model of the base",
         help="File of a trained or edited base; empty: the base as it is, or trained on the same "
         "frames first where it needs training.",
+        file=True,
     )
     base_settings: str = hyper(
-        "", label="Settings of the base", help="name=value, separated by commas."
+        "", label="Settings of the base", help="name=value, with semicolons or commas between."
     )
     fit_base: bool = hyper(
         False,
@@ -58,7 +59,9 @@ class Hyper:
         "sgdml", label="Correction", help="Key of the trainable force field on top, as sgdml."
     )
     correction_settings: str = hyper(
-        "", label="Settings of the correction", help="name=value, separated by commas."
+        "",
+        label="Settings of the correction",
+        help="name=value, with semicolons or commas between.",
     )
     atoms: str = hyper(
         "",
@@ -359,7 +362,8 @@ def _allowed(key: str, role: str) -> str:
 
 def _settings(text: str, role: str) -> dict[str, bool | int | float | str]:
     out: dict[str, bool | int | float | str] = {}
-    for item in filter(None, (part.strip() for part in text.split(","))):
+    between = ";" if ";" in text else ","  # a value may hold commas where semicolons separate
+    for item in filter(None, (part.strip() for part in text.split(between))):
         name, equals, value = item.partition("=")
         if not equals or not name.strip():
             raise ForceFieldError(f"settings of the {role}: {item!r} is not name=value")

@@ -56,12 +56,14 @@ class Source:
         label="Parameter file",
         help="frcmod: added to the tables, its values win. prmtop: everything is taken from it. A "
         "saved GAFF model: its terms, and in a fit its flags (frozen, tied, bounds).",
+        file=True,
     )
     mol2: str = hyper(
         "",
         label="mol2 file",
         help="Atom types (and charges, see there) from this file instead of our own. Of one with "
         "SYBYL types only the charges are taken.",
+        file=True,
     )
 
 

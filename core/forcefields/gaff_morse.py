@@ -39,7 +39,7 @@ class MorseHyper(Hyper):
 
     fit_orders: int = hyper(
         8,
-        label="Fit: torsion terms up to n",
+        label="Fit: torsions n ≤",
         help="Cosine terms that every torsion gets; 0 = only those it starts with.",
         low=0,
         high=12,

@@ -47,6 +47,7 @@ class Hyper:
         help="type: all terms of the same atom types; symmetry: only terms that a symmetry of the "
         "molecule maps on each other.",
         choices=("type", "symmetry"),
+        advanced=True,
     )
     nonbonded: str = hyper(
         "refit",
@@ -59,6 +60,7 @@ class Hyper:
         label="Dihedrals tell left from right",
         help="Adds sin(n phi) to the inputs. Without it mirror images have one energy, as they "
         "should unless the molecule is chiral and only one of its forms is of interest.",
+        advanced=True,
     )
     energy_weight: float = hyper(
         1.0,
@@ -74,25 +76,36 @@ class Hyper:
         help="Keeps what the data do not decide near GAFF's own functions and parameters.",
         low=1e-12,
         high=1e3,
+        advanced=True,
     )
     iterations: int = hyper(
         200, label="Iterations", help="Most L-BFGS iterations of the last step.", low=1, high=100000
     )
-    seed: int = hyper(0, label="Seed", help="Of the networks' first weights.", low=0, high=2**31)
+    seed: int = hyper(
+        0, label="Seed", help="Of the networks' first weights.", low=0, high=2**31, advanced=True
+    )
     flavour: str = hyper(
         "gaff",
         label="Version",
         help="Whose atom types, non-bonded terms and starting functions: GAFF or GAFF2.",
         choices=("gaff", "gaff2"),
+        advanced=True,
     )
     charges: str = hyper(
-        "gasteiger",
+        "auto",
         label="Charges",
-        help="Charges that training starts from (or keeps); given: those of the parameter file.",
-        choices=("gasteiger", "nagl", "antechamber", "given"),
+        help="Charges that training starts from (or keeps); auto: those of the parameter file "
+        "where it has some, else Gasteiger; given: the file's.",
+        choices=("auto", "gasteiger", "nagl", "antechamber", "given"),
+        advanced=True,
     )
     parameters: str = hyper(
-        "", label="Parameter file", help="frcmod or prmtop, as for GAFF; only read while training."
+        "",
+        label="Parameter file",
+        help="frcmod, prmtop or a saved GAFF model (its terms, not its flags); only read while "
+        "training.",
+        advanced=True,
+        file=True,
     )
 
 

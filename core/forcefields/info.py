@@ -10,7 +10,12 @@ from core.wire import wire
 @wire
 @dataclass(frozen=True)
 class Parameter:
-    """One hyper-parameter as data, for forms and the command line (no torch needed to read it)."""
+    """One hyper-parameter as data, for forms and the command line (no torch needed to read it).
+
+    advanced: rarely changed, folded away in forms. automatic: what 0 stands for where it means that
+    the method chooses, such as "chosen on the validation frames"; "" where 0 is a number. file: a
+    text that names a file.
+    """
 
     name: str
     kind: str  # bool, int, float, str
@@ -21,6 +26,9 @@ class Parameter:
     low: float | None = None
     high: float | None = None
     choices: tuple[str, ...] = ()
+    advanced: bool = False
+    automatic: str = ""
+    file: bool = False
 
 
 @wire

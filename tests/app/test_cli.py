@@ -51,6 +51,10 @@ def test_every_subcommand_explains_itself() -> None:
         (["scan", ETHANOL, "--field", "uff", "--axis", "1-2", "--out", "a.csv"], "--axis"),
         (["scan", ETHANOL, "--field", "uff", "--axis", "1-2-3-9:0:9:3", "--out", "a.doc"], ".csv"),
         (["md", ETHANOL, "--field", "uff", "--frame", "7", "--out", "a.csv"], "frame 7"),
+        (
+            ["fit", ETHANOL, "--field", "sgdml", "--out", "m", "--region", "1-2-3-9:0:9"],
+            "--split surface-region",
+        ),
     ],
 )
 def test_bad_input_is_one_clear_line_and_a_status(arguments: list[str], words: str) -> None:
@@ -172,3 +176,18 @@ def test_gaff_is_used_as_it_is_and_fitted(tmp_path: Path, example: Path) -> None
     pescape("predict", str(model), data, "--json", str(after))
     errors = [json.loads(p.read_text())["force_rmse_eV_per_A"] for p in (before, after)]
     assert errors[1] < 0.6 * errors[0]
+
+
+def test_frames_are_drawn_as_asked(tmp_path: Path, example: Path) -> None:
+    """Trained on one side of a dihedral the model is worse on the other than from everywhere."""
+    data, figures = str(example / "ethanol.extxyz"), {}
+    for name, more in (
+        ("surface-region", ["--region", "2-1-3-9:0:180"]),
+        ("random", []),
+    ):
+        out = tmp_path / f"{name}.json"
+        pescape("fit", data, "--field", "sgdml", "--train", "40", "--valid", "10", "--set",
+                "sigma=20", "--set", "symmetries=false", "--split", name, *more,
+                "--out", str(tmp_path / "model.npz"), "--json", str(out))  # fmt: skip
+        figures[name] = json.loads(out.read_text())["force_mae_eV_per_A"]
+    assert figures["surface-region"] > figures["random"]

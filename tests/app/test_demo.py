@@ -33,7 +33,7 @@ def test_the_demo_does_the_whole_round(tmp_path: Path, example: Path) -> None:
     assert done.returncode == 0, done.stderr
     page = (out / "report.html").read_text()
     assert page.count("data:image/png;base64,") == 3
-    assert "http" not in page.split("</style>")[1].replace("https://", "http")  # self-contained
+    assert "://" not in page.split("</style>")[1]  # self-contained; base64 may well hold "http"
     with (out / "surfaces.csv").open() as file:
         assert len(list(csv.reader(file))) == 1 + 24 * 24
     found = json.loads(figures.read_text())

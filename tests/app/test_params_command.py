@@ -87,6 +87,11 @@ def test_a_prmtop_exported_with_its_parameters(prmtop: Path) -> None:
     assert energy["total"] == pytest.approx(wanted / KCAL_MOL, abs=MM_TERM)
 
 
+def test_its_frcmod_may_be_replaced_by_an_export(tmp_path: Path) -> None:
+    assert cli.main(["params", "CCO", "--out", str(tmp_path / "e.frcmod")]) == 0
+    assert cli.main(["export", "CCO", "--to", "amber", "--out", str(tmp_path / "e.prmtop")]) == 0
+
+
 @pytest.mark.parametrize("name", ["azobenzene", "malonaldehyde"])
 def test_the_frcmod_of_a_prmtop_gives_its_energies(shared: Path, tmp_path: Path, name: str) -> None:
     """With impropers that LEaP had turned round: their centre must stand third in the frcmod."""

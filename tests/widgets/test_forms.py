@@ -7,6 +7,7 @@ from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QCheckBox, QComboBox, QLineEdit
 
 from core.forcefields.info import Parameter
+from widgets import file_line
 from widgets.forms import Form, NumberBox, range_text
 
 PARAMETERS = (
@@ -18,6 +19,7 @@ PARAMETERS = (
     Parameter("symmetric", "bool", True, "Use permutations", "", "Equivalent atoms are swapped"),
     Parameter("kernel", "str", "matern", "Kernel", "", "Its shape", choices=("matern", "gauss")),
     Parameter("path", "str", "", "Calculator", "", "Import path"),
+    Parameter("mol2", "str", "", "mol2 file", "", "Types from a file", file=True),
 )
 
 
@@ -51,6 +53,15 @@ def test_each_kind_has_its_editor_with_name_unit_help_and_range(form):
     assert "felt" in tip
     assert "between 0.1 and 1000" in tip
     assert "Default: 20 Å" in tip
+
+
+def test_a_file_can_be_looked_for(form, monkeypatch):
+    line, answers = form.editors["mol2"], iter(["/some/where.mol2", ""])
+    monkeypatch.setattr(file_line.QFileDialog, "getOpenFileName", lambda *_a: (next(answers), ""))
+    line.look.trigger()
+    line.look.trigger()  # nothing chosen
+    assert form.values()["mol2"] == "/some/where.mol2"
+    assert not hasattr(form.editors["path"], "look")
 
 
 def test_what_is_typed_is_taken(qtbot, form):
@@ -141,3 +152,62 @@ def test_ranges_in_words():
     assert range_text(0.5, None) == "at least 0.5"
     assert range_text(None, 2) == "at most 2"
     assert range_text(None, None) == ""
+
+
+RARE = (
+    Parameter("sigma", "float", 0.0, "Width", "1/Å", "", 0.0, 1e3, automatic="chosen on the data"),
+    Parameter("memory", "float", 0.0, "Memory", "GB", "", 0.0, 9.0, (), True, "what is free"),
+    Parameter("lam", "float", 1e-10, "Ridge", "", "", 0.0, 1.0, advanced=True),
+)
+
+
+def test_zero_is_shown_as_automatic_where_it_means_that(qtbot):
+    form = Form(RARE)
+    qtbot.addWidget(form)
+    box = form.editors["sigma"]
+    assert box.lineEdit().text() == "automatic"
+    assert form.values()["sigma"] == 0.0
+    assert "Automatic (0): chosen on the data." in box.toolTip()
+    assert "Default: automatic" in box.toolTip()
+    type_into(qtbot, box, "20")
+    assert form.values()["sigma"] == 20.0
+    type_into(qtbot, box, "0")
+    qtbot.keyClick(box.lineEdit(), Qt.Key.Key_Return)
+    assert box.lineEdit().text() == "automatic"
+    box.stepBy(1)
+    assert form.values()["sigma"] == pytest.approx(0.1)
+    type_into(qtbot, box, "Automatic")
+    assert form.problems() == ()
+    type_into(qtbot, box, "auto")
+    assert form.problems() != ()
+    type_into(qtbot, form.editors["lam"], "0")
+    qtbot.keyClick(form.editors["lam"].lineEdit(), Qt.Key.Key_Return)
+    assert form.editors["lam"].lineEdit().text() == "0", "a number where it is one"
+
+
+def test_rare_settings_are_folded_away_but_never_a_mistake_in_them(qtbot):
+    form = Form(RARE)
+    qtbot.addWidget(form)
+    form.show()
+    assert form.editors["sigma"].isVisible()
+    assert not form.editors["lam"].isVisible()
+    assert form.fold.text() == "Advanced (2 settings)"
+    assert form.values()["lam"] == 1e-10, "what is folded away counts"
+    form.set_values({"lam": 1e-6})
+    assert form.fold.text() == "Advanced (2 settings, 1 changed)"
+    qtbot.mouseClick(form.fold, Qt.MouseButton.LeftButton)
+    assert form.editors["lam"].isVisible()
+    qtbot.mouseClick(form.fold, Qt.MouseButton.LeftButton)
+    assert not form.editors["lam"].isVisible()
+    form.editors["lam"].lineEdit().setText("2")
+    assert form.editors["lam"].isVisible()
+    assert form.problem_labels["lam"].isVisible()
+
+
+def test_settings_are_taken_from_texts_as_far_as_they_fit(form):
+    assert form.take({"sigma": "7.5", "symmetric": "false", "kernel": "gauss", "order": 4.0}) == ""
+    values = form.values()
+    assert (values["sigma"], values["symmetric"], values["kernel"], values["order"]) == (
+        7.5, False, "gauss", 4,
+    )  # fmt: skip
+    assert form.take({"nothing": 1, "ridge": "x"}) == "Not taken over: nothing, Regularisation λ"

@@ -98,6 +98,7 @@ def test_loading_and_failure_are_drawn(qtbot, lab, empty):
 
 
 def test_a_scan_that_fails_leaves_the_table(lab, panel):
+    panel.bar.reference.setCurrentIndex(0)
     panel.scan()
     lab.say(lab.jobs(ParameterScanSpec)[-1], "failed", message="axis 1 is in a ring")
     assert "in a ring" in panel.plot_states.message.hint.text()
@@ -419,6 +420,7 @@ def test_a_data_set_of_another_molecule_is_no_reference(lab, panel):
 
 
 def test_after_a_scan_that_failed_edits_ask_nothing(lab, panel):
+    panel.bar.reference.setCurrentIndex(0)
     panel.scan()
     lab.say(lab.jobs(ParameterScanSpec)[-1], "failed", message="no")
     lab.specs.clear()

@@ -24,6 +24,7 @@ from widgets.parameter_plots import AFTER, BEFORE, CURRENT, ORIGINAL
 from widgets.refit_bars import NONE
 from widgets.refit_history import START
 from widgets.refit_rows import change_rows, keys_of
+from widgets.surface_overlays import PointReader
 
 
 @pytest.fixture
@@ -249,6 +250,13 @@ def test_changes_are_sorted_by_size_and_a_click_selects_the_terms(lab, panel):
     assert panel.tabs.currentWidget() is panel.refit
 
 
+def test_the_frames_of_a_refit_can_be_drawn_on_a_surface(lab, panel):
+    refit = lab.finish_refit(begun(lab, panel))
+    item = lab.project.items("fits")[-1]
+    drawn = PointReader(lab.project).load(item)
+    assert np.array_equal(drawn, lab.project.load(lab.data).positions[refit.fit.split.train])
+
+
 def test_labels_lead_to_their_rows(panel):
     topology = panel.document.topology
 
@@ -263,6 +271,9 @@ def test_labels_lead_to_their_rows(panel):
         ("bond", i) for i in range(8) if rows.types(topology, ("bond", i)) == "c3-oh"
     ]
     assert found("atom 9 ho charge", "charges") == [("charge", 8)]
+    alike = found("atom 4 hc charge", "charges")  # named by the first of those tied to it
+    assert {rows.types(topology, k) for k in alike} == {topology.types[3]}
+    assert len(alike) == topology.types.count(topology.types[3]) > 1
     assert len(found("lj hc Rmin/2", "rmin_half")) == 3
     assert found("atom 90 ho", "charges") == found("something else") == []
     unknown = ParameterChange("bond c3-oh D", "bond.D", 3.0, 4.0, 0.5)

@@ -51,6 +51,7 @@ class ParametersPanel(QWidget):
         self.document: Document | None = None
         self.documents: list[Document] = []  # all that the undo stack may speak of
         self.keys: list[Key] = []
+        self._later = ""  # item selected while nobody looked
         self.maker = ScanMaker(session, self)
         self.terms, self.saver = TermsLoader(session, self), TermsSaver(session, self)
         self.bar = ParameterBar(session)
@@ -79,7 +80,7 @@ class ParametersPanel(QWidget):
         across.addWidget(self.plot_states)
         across.setStretchFactor(0, 5)
         across.setStretchFactor(1, 4)
-        across.setSizes([464, 326])
+        across.setSizes([496, 294])
         self.states = States(across)
         outer = QVBoxLayout(self)
         outer.setContentsMargins(0, 0, 0, 0)
@@ -117,6 +118,9 @@ class ParametersPanel(QWidget):
     # -- session ------------------------------------------------------------------------------
     def showEvent(self, event) -> None:
         super().showEvent(event)
+        later, self._later = self._later, ""
+        if later and self._item_selected(later):
+            return
         if self.document is None and not self.terms.busy:
             self.load()
 
@@ -135,11 +139,16 @@ class ParametersPanel(QWidget):
             elif self.bar.item() is None and self.document is None:
                 self._invite()
 
-    def _item_selected(self, id: str) -> None:
-        fits = self.session.project.items("fits") if self.session.project else ()
-        ours = id in {i.id for i in fits} and id != self.bar.source.currentData()
-        if ours and self.isVisible():
-            self.bar.choose(id)
+    def _item_selected(self, id: str) -> bool:
+        """A fit, or another molecule (one just opened, say): its terms. True where they come."""
+        if id == self.bar.source.currentData() or self.session.project is None:
+            return False
+        if not self.isVisible():
+            self._later = id
+            return False
+        if self.bar.reference.findData(id) >= 0 and self.document is not None:
+            return False  # data of the same molecule: the terms stay, edits too
+        return self.bar.choose(id)
 
     def _axes_changed(self) -> None:
         if self.document is not None and self.isVisible():
@@ -169,7 +178,7 @@ class ParametersPanel(QWidget):
     def _forget(self) -> None:
         for asking in (self.live, self.terms, self.maker, self.refit):
             asking.forget()
-        self.document, self.documents, self.keys = None, [], []
+        self.document, self.documents, self.keys, self._later = None, [], [], ""
         self.table.show_document(None, self.session.unit, dark=self.session.dark)
         self.editor.show_rows(None, [], None)
         self.plots.clear()
@@ -190,6 +199,7 @@ class ParametersPanel(QWidget):
 
     def _not_loaded(self, title: str, text: str, details: str) -> None:
         self.document = None
+        self.bar.clear_scans()
         self.states.failed(title, text, details=details)
 
     def _show_document(self, document: Document) -> None:
@@ -255,6 +265,11 @@ class ParametersPanel(QWidget):
 
     def _no_scan(self, title: str, text: str, details: str) -> None:
         self.plots.clear()
+        if self.bar.dataset():  # a reference with its atoms in another order, say
+            self.bar.reference.setCurrentIndex(0)
+            self._say(f"Shown without a reference: {text}", "warning")
+            self.scan()
+            return
         self.plot_states.failed(title, text, details=details)
 
     def _show_scan(self, scan: ParameterScan) -> None:

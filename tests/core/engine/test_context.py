@@ -41,6 +41,14 @@ def test_time_left_follows_from_the_pace(monkeypatch: pytest.MonkeyPatch) -> Non
     assert heard[1][2]["seconds_left"] == pytest.approx(90.0)
 
 
+def test_progress_tells_the_memory_in_use() -> None:
+    context, heard = listening()
+    block = np.ones(20_000_000)  # 160 MB, touched
+    context.progress(1.0)
+    used = heard[0][2]["memory"]
+    assert block.nbytes < used <= context.peak_rss()
+
+
 def test_cancel_is_heard_in_progress_and_check() -> None:
     context, _ = listening()
     context.request_stop()

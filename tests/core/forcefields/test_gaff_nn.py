@@ -8,13 +8,14 @@ import numpy as np
 import pytest
 import torch
 
+from core.analyses.parameters import FLAGS, Flag, flags_to_text
 from core.dataset import Dataset, Split
 from core.engine.context import Context
 from core.fitting.neural_fit import Pairs, blocks, design
 from core.forcefields.base import ForceFieldError
 from core.forcefields.gaff import GAFF
 from core.forcefields.gaff_nn import GAFFNN
-from core.forcefields.load import hyper_from
+from core.forcefields.load import hyper_from, save_model
 from core.mm.neural import functions
 from core.molecule import Molecule
 from core.units import KCAL_MOL
@@ -158,6 +159,14 @@ def test_stop_keeps_the_best(data):
     field = train(data, 40, 10, context)
     assert field.notes["iterations"].startswith("0 ")
     assert {"progress", "curve"} <= set(seen)
+
+
+def test_flags_of_the_start_are_said_to_be_left_out(data, tmp_path):
+    path = str(tmp_path / "edited.npz")
+    frozen = (Flag("bond", 0, frozen=True), Flag("angle", 2))
+    save_model(path, GAFF(ETHANOL), extra={FLAGS: flags_to_text(frozen)})
+    field = train(data, 20, 0, iterations=1, parameters=path)
+    assert field.notes["flags"].startswith("of 1 terms not followed")
 
 
 def test_what_cannot_be_trained_is_said(data):
