@@ -11,6 +11,7 @@ import torch
 from core.dataset import Dataset, Split
 from core.fitting.mm_start import saved_flags
 from core.fitting.neural_fit import SITES, Pairs, Quadratic, blocks, quadratic
+from core.fitting.neural_resume import Resume
 from core.fitting.neural_train import Nonbonded, Trainer, start_functions
 from core.forcefields.base import ForceFieldError
 from core.forcefields.gaff import Hyper as GAFFHyper
@@ -89,13 +90,22 @@ def fit_parts(
         made: dict[str, Any] = {"topology": new, "functions": which, "networks": networks}
         return field(molecule, hyper, device=context.device, **made)
 
-    trainer.closed_form(
-        CLOSED, lambda f: context.progress(0.4 + 0.05 * f, "output layers in closed form")
-    )
     best = _Best(dataset, split, hyper, context, model)
-    first = trainer.networks(trainer.hidden, trainer.output)
-    if best(0, first, trainer.free):
-        trainer.refine(hyper.iterations, best)
+    best.resume = Resume(context, dataset, split, hyper)
+    state = best.resume.load(trainer)
+    if state is not None:
+        done, best.at, best.score, networks, free = state
+        best.model = model(networks, free)
+        context.log(f"goes on after iteration {done}")
+        trainer.refine(hyper.iterations, best, done=done)
+    else:
+        trainer.closed_form(
+            CLOSED, lambda f: context.progress(0.4 + 0.05 * f, "output layers in closed form")
+        )
+        first = trainer.networks(trainer.hidden, trainer.output)
+        if best(0, first, trainer.free):
+            trainer.refine(hyper.iterations, best)
+    best.resume.done()
     assert best.model is not None
     offset, absolute = _offset(best.model, dataset, split.train)
     chosen = best.model
@@ -137,6 +147,7 @@ class _Best:
         self.context, self.make = context, model
         self.model: GAFFNN | None = None
         self.score, self.at = float("inf"), 0
+        self.resume: Resume | None = None
 
     def __call__(self, done: int, networks: Networks, free: torch.Tensor) -> bool:
         field = self.make(networks, free)
@@ -149,6 +160,8 @@ class _Best:
         score = float(self.weight * energy + force)
         if score < self.score:
             self.score, self.at, self.model = score, done, field
+        if self.resume is not None and self.model is not None:
+            self.resume.save(done, networks, free, at=self.at, score=self.score)
         if self.model is None:
             raise ForceFieldError(
                 "GAFF-NN: training gave no finite energies; hold more to GAFF (prior) or leave "

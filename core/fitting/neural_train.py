@@ -178,8 +178,17 @@ class Trainer:
         return phi
 
     # -- step 2 ---------------------------------------------------------------------------------
-    def refine(self, iterations: int, look: Callable[[int, Networks, torch.Tensor], bool]) -> None:
-        """L-BFGS on all weights; look(iteration, networks, free) returns True to go on."""
+    def refine(
+        self,
+        iterations: int,
+        look: Callable[[int, Networks, torch.Tensor], bool],
+        *,
+        done: int = 0,
+    ) -> None:
+        """L-BFGS on all weights from iteration `done` on.
+
+        look(iteration, networks, free) returns True to go on.
+        """
         leaves = [t.clone().requires_grad_(True) for layer in self.hidden for t in layer]
         output = self.output.clone().requires_grad_(True)
         free = self.free.clone().requires_grad_(self.pairs is not None)
@@ -192,14 +201,21 @@ class Trainer:
             return self.total(self.coefficients(self.networks(layers(), output), sites), free)
 
         every = [*leaves, output, *([free] if self.pairs is not None else [])]
-        for done in minimise(every, objective, iterations, STEPS):
+        for now in minimise(every, objective, iterations, STEPS, done=done):
             plain = [(w.detach().clone(), b.detach().clone()) for w, b in layers()]
             nets = self.networks(plain, output.detach().clone())
-            if not look(done, nets, free.detach().clone()):
+            if not look(now, nets, free.detach().clone()):
                 break
 
 
-def minimise(leaves: list, objective: Callable[[], torch.Tensor], iterations: int, steps: int):
+def minimise(
+    leaves: list,
+    objective: Callable[[], torch.Tensor],
+    iterations: int,
+    steps: int,
+    *,
+    done: int = 0,
+):
     """L-BFGS with strong Wolfe steps on tensors in place; yields the count every `steps`."""
     optimiser = torch.optim.LBFGS(
         leaves,
@@ -216,7 +232,7 @@ def minimise(leaves: list, objective: Callable[[], torch.Tensor], iterations: in
         value.backward()
         return value
 
-    done, before = 0, float("inf")
+    before = float("inf")
     while done < iterations:
         value = optimiser.step(closure).item()
         done += steps

@@ -10,7 +10,8 @@ import torch
 
 from core.analyses.parameters import FLAGS, Flag, flags_to_text
 from core.dataset import Dataset, Split
-from core.engine.context import Context
+from core.engine.context import Cancelled, Context
+from core.fitting import checkpoint
 from core.fitting.neural_fit import Pairs, blocks, design
 from core.forcefields.base import ForceFieldError
 from core.forcefields.gaff import GAFF
@@ -208,3 +209,47 @@ def test_no_worse_than_published(shared, name, energy, force):
     p = train(data, 950, 50).predict(x[1000:])
     assert np.sqrt(np.mean((p.energy / KCAL_MOL - e[1000:]) ** 2)) <= energy
     assert np.sqrt(np.mean((p.forces / KCAL_MOL - f[1000:]) ** 2)) <= force
+
+
+def test_a_killed_training_goes_on_from_its_last_look(data, tmp_path, monkeypatch):
+    """Killed in its fourth look, it starts there again and ends no worse than it was."""
+    monkeypatch.setattr(checkpoint, "EVERY", 0.0)
+    looks: list[tuple[float, float]] = []
+
+    def watch(kind, fraction, payload) -> None:
+        if kind == "curve":
+            looks.append((float(payload["x"][0]), float(payload["y"][0])))
+            if len(looks) == 4:
+                context.request_cancel()
+
+    context = Context(watch, folder=str(tmp_path))
+    with pytest.raises(Cancelled):
+        train(data, 40, 20, context, nonbonded="fixed", iterations=120)
+    assert [p.name for p in tmp_path.iterdir()] == ["checkpoint-gaff-nn.npz"]
+    before, killed_at = min(y for _, y in looks), looks[-1][0]
+    looks.clear()
+    lines: list[str] = []
+    again = Context(
+        lambda k, f, p: (
+            looks.append((float(p["x"][0]), float(p["y"][0])))
+            if k == "curve"
+            else lines.append(p["message"])
+            if k == "log"
+            else None
+        ),
+        folder=str(tmp_path),
+    )
+    field = train(data, 40, 20, again, nonbonded="fixed", iterations=120)
+    assert looks[0][0] > killed_at
+    assert f"goes on after iteration {killed_at:.0f}" in lines
+    p = field.predict(data.positions[40:60])
+    assert np.sqrt(np.mean((p.forces - data.forces[40:60]) ** 2)) <= before * 1.001
+    assert list(tmp_path.iterdir()) == []  # done: nothing is left behind
+    # another question does not take these weights
+    context = Context(watch, folder=str(tmp_path))
+    looks.clear()
+    with pytest.raises(Cancelled):
+        train(data, 40, 20, context, nonbonded="fixed", iterations=120)
+    looks.clear()
+    train(data, 40, 20, Context(watch, folder=str(tmp_path)), nonbonded="fixed", iterations=5)
+    assert looks[0][0] == 0.0
