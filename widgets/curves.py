@@ -57,7 +57,7 @@ class Legend(QLabel):
         """names: (colour, glyph, text) each."""
         spans = [
             f'<span style="white-space:nowrap"><span style="color:{c}">{g}</span>&nbsp;'
-            f"{t.replace(' ', '&nbsp;')}</span>"
+            f"{t.replace(' ', '&nbsp;').replace('-', '&#8209;')}</span>"
             for c, g, t in names
         ]
         self.setText("&emsp; ".join(spans))

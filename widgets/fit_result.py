@@ -1,27 +1,23 @@
-"""What a fit came to: errors in numbers, parity plots, histograms, curves, and how it was made."""
+"""What a fit came to: errors, single frames, symmetries, curves, and how it was made."""
 
 from __future__ import annotations
 
-import math
 import re
 
 import numpy as np
-from PySide6.QtCore import Qt
-from PySide6.QtWidgets import QGridLayout, QTabWidget, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QTabWidget, QVBoxLayout, QWidget
 
 from core.analyses.fit import Fit
 from core.units import EnergyUnit
 from widgets.curves import LiveCurve
-from widgets.naming import text_label
-from widgets.parity import ErrorHistogram, ParityPlot
-from widgets.tables import MISSING, Column, Row, Table
+from widgets.fit_data import FitData
+from widgets.fit_errors import FitErrors, quantity_text
+from widgets.fit_frames import FitFrames
+from widgets.fit_symmetry import FitSymmetry
+from widgets.session import Session
+from widgets.tables import Column, Row, Table
 
-
-def quantity_text(value: float, unit: EnergyUnit) -> str:
-    """A value in eV (or eV/Å) as the screen shows it, without unit."""
-    if not math.isfinite(value):
-        return MISSING
-    return f"{unit.from_ev(value):.{unit.digits}f}".replace("-", "−")
+__all__ = ["FitResult", "bytes_text", "quantity_text", "rough_seconds", "seconds_text"]
 
 
 def seconds_text(seconds: float) -> str:
@@ -46,46 +42,68 @@ def bytes_text(size: float) -> str:
 
 
 class FitResult(QWidget):
-    """Shows one Fit; `curve` also takes live points while it runs."""
+    """Shows one Fit; `curve` also takes live points while it runs.
 
-    def __init__(self, parent: QWidget | None = None) -> None:
+    before: a page on what a training would do, shown first and always there.
+    """
+
+    def __init__(self, session: Session, before: QWidget, parent: QWidget | None = None) -> None:
         super().__init__(parent)
+        self.session, self.before = session, before
         self.fit: Fit | None = None
         self.unit: EnergyUnit | None = None
-        self.headline = text_label("Errors on the test frames")
-        self.headline.setTextFormat(Qt.TextFormat.RichText)
-        self.headline.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
-        self.headline.setWordWrap(True)
-        self.energy_parity = ParityPlot("energy parity")
-        self.force_parity = ParityPlot("force parity")
-        self.energy_errors = ErrorHistogram("energy errors")
-        self.force_errors = ErrorHistogram("force errors")
-        self.plots = (self.energy_parity, self.force_parity, self.energy_errors, self.force_errors)
+        self.name = ""
+        self.data = FitData(session, self)
+        self.errors = FitErrors()
+        self.headline = self.errors.headline
+        self.force_parity, self.force_errors = self.errors.force_parity, self.errors.force_errors
+        self.frames = FitFrames(session, self.data)
+        self.symmetry = FitSymmetry(session, self.data)
         self.curve = LiveCurve(name="training curve")
-        self._forget_curves()
+        self._points: dict[str, np.ndarray] = {}
+        self._labels: dict[str, tuple[str, str]] = {}
         self.details = Table("Details of the fit", filter_box=False)
-        grid = QGridLayout()
-        for k, plot in enumerate(self.plots):
-            plot.setMinimumSize(120, 110)
-            grid.addWidget(plot, k // 2, k % 2)
-        grid.setSpacing(2)
-        page = QWidget()
-        box = QVBoxLayout(page)
-        box.setContentsMargins(4, 4, 4, 0)
-        box.addWidget(self.headline)
-        box.addLayout(grid, 1)
         self.tabs = QTabWidget(documentMode=True)
-        self.tabs.addTab(page, "Errors")
-        self.tabs.addTab(self.curve, "Curve")
-        self.tabs.addTab(self.details, "Details")
+        self.pages = {
+            "Split": before,
+            "Errors": self.errors,
+            "Frames": self.frames,
+            "Symmetries": self.symmetry,
+            "Curve": self.curve,
+            "Details": self.details,
+        }
+        tips = (
+            "The frames that the form on the left would train on",
+            "How far energies and forces are off on the test frames",
+            "The test frames, worst first, and in the molecule view",
+            "The permutations of like atoms that were found",
+            "What the training told while it ran",
+            "How it was made",
+        )
+        for k, (title, page) in enumerate(self.pages.items()):
+            self.tabs.addTab(page, title)
+            self.tabs.setTabToolTip(k, tips[k])
+        self.symmetry.found.connect(lambda on: self.tabs.setTabVisible(3, on))
         outer = QVBoxLayout(self)
         outer.setContentsMargins(0, 0, 0, 0)
         outer.addWidget(self.tabs)
+        self.show_none()
+
+    def _open(self, *titles: str) -> None:
+        """Enable these pages, and go to the first where the present one is not among them."""
+        for k, title in enumerate(self.pages):
+            self.tabs.setTabEnabled(k, title in titles)
+        if self.tabs.tabText(self.tabs.currentIndex()) not in titles:
+            self.go_to(titles[0])
+
+    def go_to(self, title: str) -> None:
+        """Bring a page to the front."""
+        self.tabs.setCurrentWidget(self.pages[title])
 
     def set_dark(self, dark: bool) -> None:
         """Follow the theme."""
-        for plot in (*self.plots, self.curve):
-            plot.set_dark(dark)
+        for page in (self.errors, self.frames, self.curve):
+            page.set_dark(dark)
 
     def set_unit(self, unit: EnergyUnit) -> None:
         """Follow the energy unit of the screen."""
@@ -93,20 +111,26 @@ class FitResult(QWidget):
         for name in self._points:
             self._draw_curve(name)
         if self.fit is not None:
-            self._errors(self.fit, unit)
+            self.errors.show_fit(self.fit, self.name, unit)
+            self.frames.set_unit(unit)
 
     def _forget_curves(self) -> None:
-        self._points: dict[str, np.ndarray] = {}
-        self._labels: dict[str, tuple[str, str]] = {}
+        self._points, self._labels = {}, {}
         self.curve.clear()
+
+    def show_none(self) -> None:
+        """No fit is chosen: only the split has something to show."""
+        self.fit = None
+        self.symmetry.show_fit(None)
+        self._open("Split")
 
     def start_live(self, unit: EnergyUnit) -> None:
         """A fit is running: only the curve has something to show."""
         self.fit, self.unit = None, unit
         self._forget_curves()
-        for index in (0, 2):
-            self.tabs.setTabEnabled(index, False)
-        self.tabs.setCurrentIndex(1)
+        self.symmetry.show_fit(None)
+        self._open("Split", "Curve")
+        self.go_to("Curve")
 
     def take_curve(self, payload: dict) -> None:
         """Points of a `curve` event."""
@@ -132,9 +156,11 @@ class FitResult(QWidget):
         draw(name, points[0], points[1] * scale)
         self.curve.set_labels(x_label, y_label or name)
 
-    def show_fit(self, fit: Fit, name: str, unit: EnergyUnit) -> None:
-        """Show a finished fit; name: what the person calls it now."""
-        was_live = self.fit is None
+    def show_fit(
+        self, fit: Fit, name: str, unit: EnergyUnit, *, item_id: str = "", record: str = ""
+    ) -> None:
+        """Show a finished fit; name: what the person calls it now; record: its data set's path."""
+        first, again = self.fit is None, self.fit is fit
         self.fit, self.unit, self.name = fit, unit, name
         live = self._labels
         self._forget_curves()
@@ -143,53 +169,16 @@ class FitResult(QWidget):
                 self._points[curve] = points
                 self._labels[curve] = fit.curve_labels.get(curve, live.get(curve, ("", "")))
                 self._draw_curve(curve)
-        self.tabs.setTabEnabled(0, True)
-        self.tabs.setTabEnabled(1, bool(fit.curves))
-        self.tabs.setTabEnabled(2, True)
-        if was_live or not self.tabs.isTabEnabled(self.tabs.currentIndex()):
-            self.tabs.setCurrentIndex(0)
-        self._errors(fit, unit)
+        shown = ["Errors", "Frames", "Symmetries", "Details", "Split"]
+        self._open(*shown, *(["Curve"] if fit.curves else []))
+        if first:
+            self.go_to("Errors")
+        self.errors.show_fit(fit, name, unit)
+        if not again:
+            self.data.set_record(record)
+            self.symmetry.show_fit(fit)
+        self.frames.show_fit(fit, item_id, name, unit)
         self._details(fit)
-
-    def _errors(self, fit: Fit, unit: EnergyUnit) -> None:
-        e = fit.errors
-        force = f"{unit.label}/Å"
-        rows = (
-            ("Energy", e.energy_mae, e.energy_rmse, unit.label, f"{e.n_energies} frames"),
-            ("Force", e.force_mae, e.force_rmse, force, f"{e.n_forces} frames"),
-        )
-        cell = "<td align='right' style='padding-left:14px'>"
-        html = f"<table><tr><td></td>{cell}MAE</td>{cell}RMSE</td><td></td></tr>"
-        for title, mae, rmse, label, count in rows:
-            html += (
-                f"<tr><td>{title}</td>{cell}<b>{quantity_text(mae, unit)}</b></td>"
-                f"{cell}{quantity_text(rmse, unit)}</td>"
-                f"<td style='padding-left:8px'>{label} &nbsp; on {count}</td></tr>"
-            )
-        early = "<br>Stopped early: the best so far was kept." if fit.stopped else ""
-        self.headline.setText(html + "</table>" + early)
-        k = 1.0 / unit.ev
-        zero = float(e.energies.min()) if len(e.energies) else 0.0
-        label = self.name
-        self.energy_parity.set_data(
-            (e.energies - zero) * k,
-            (e.predicted_energies - zero) * k,
-            quantity="energy",
-            unit=unit.label,
-            label=label,
-        )
-        self.force_parity.set_data(
-            e.forces * k, e.predicted_forces * k, quantity="force", unit=force, label=label
-        )
-        self.energy_errors.set_data(
-            (e.predicted_energies - e.energies) * k,
-            quantity="energy",
-            unit=unit.label,
-            label=label,
-        )
-        self.force_errors.set_data(
-            (e.predicted_forces - e.forces) * k, quantity="force", unit=force, label=label
-        )
 
     def _details(self, fit: Fit) -> None:
         s = fit.split

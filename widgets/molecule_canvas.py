@@ -39,6 +39,7 @@ class MoleculeCanvas(QWidget):
         self.radii = np.zeros(0)
         self.picks: tuple[int, ...] = ()
         self.highlight: tuple[int, ...] = ()
+        self.colours: dict[int, str] = {}
         self.pinned: tuple[tuple[int, ...], ...] = ()
         self.axes: tuple[tuple[int, ...] | None, ...] = (None, None)
         self.align = True
@@ -78,6 +79,7 @@ class MoleculeCanvas(QWidget):
             self.radii, self.bonds = np.zeros(0), np.zeros((0, 2), dtype=np.int64)
             self.set_pinned(())
             self.set_highlight(())
+            self.set_colours({})
             self.set_picks(())
             self._changed("molecule")
             return
@@ -95,6 +97,7 @@ class MoleculeCanvas(QWidget):
             self._hover = ("", -1)
             self.set_pinned(())
             self.set_highlight(())
+            self.set_colours({})
             self.set_picks(())
         self.set_positions(frame)
         if not same:
@@ -128,6 +131,12 @@ class MoleculeCanvas(QWidget):
         """Light up atoms (from 0) that somebody else speaks of, () for none."""
         if atoms != self.highlight:
             self.highlight = atoms
+            self.update()
+
+    def set_colours(self, colours: dict[int, str]) -> None:
+        """Mark atoms (from 0) with colours (#rrggbb), {} for none: those that belong together."""
+        if colours != self.colours:
+            self.colours = dict(colours)
             self.update()
 
     def set_pinned(self, pinned: tuple[tuple[int, ...], ...]) -> None:
@@ -250,6 +259,9 @@ class MoleculeCanvas(QWidget):
         if decorations and self._hover[0] == "atom" and self._hover[1] not in self.picks:
             a = self._hover[1]
             ink.draw_hover(painter, screen[a], float(radii[a]), style)
+        for a, tint in self.colours.items():
+            if a < len(symbols):
+                ink.draw_disc(painter, screen[a], float(radii[a]), QColor(tint))
         lit = [a for a in self.highlight if a < len(symbols)]
         ink.draw_rings(painter, screen, radii, lit, style, colour=ink.HIGHLIGHT, width=4.0)
         ink.draw_rings(painter, screen, radii, self.picks, style)

@@ -119,6 +119,16 @@ def draw_rings(
         painter.drawEllipse(QPointF(*screen[a]), r, r)
 
 
+def draw_disc(painter: QPainter, centre: np.ndarray, radius: float, colour: QColor) -> None:
+    """Tint an atom, with a thick ring round it: it belongs with the others of this colour."""
+    tint = QColor(colour)
+    tint.setAlpha(150)
+    painter.setBrush(tint)
+    painter.setPen(QPen(colour, 4.0))
+    painter.drawEllipse(QPointF(*centre), radius + 2.0, radius + 2.0)
+    painter.setBrush(Qt.BrushStyle.NoBrush)
+
+
 def draw_hover(painter: QPainter, centre: np.ndarray, radius: float, style: Style) -> None:
     """A soft ring round the atom under the mouse."""
     colour = QColor(style.pick)

@@ -144,7 +144,7 @@ class ErrorHistogram(_Plot):
             self.plot.plotItem.removeItem(self._bars)
             self._bars = None
         if not len(self.errors):
-            self.caption.setText(f"error of {self.quantity}: nothing to compare")
+            self.caption.setText(f"{self.quantity} error: nothing to compare")
             return
         edges, counts, beyond = self.bins()
         self._bars = pg.BarGraphItem(
@@ -155,8 +155,9 @@ class ErrorHistogram(_Plot):
             pen=pg.mkPen(ink.paper, width=1),
         )
         self.plot.plotItem.addItem(self._bars)
-        tail = f", {beyond} beyond the edges" if beyond else f", {len(self.errors)} values"
-        self.caption.setText(f"error of {self.quantity}{tail}")
+        tail = f"{beyond} beyond the edges" if beyond else f"{len(self.errors)} values"
+        self.caption.setText(f"{self.quantity} error: {tail}")
+        self.caption.setToolTip(self.caption.text())
 
     def table(self) -> Table:
         edges, counts, _ = self.bins()

@@ -10,6 +10,7 @@ from PySide6.QtWidgets import QComboBox, QSizePolicy, QWidget
 
 from core.analyses.dynamics import DynamicsSpec
 from core.analyses.fit import FitSpec
+from core.analyses.refit import RefitSpec
 from core.analyses.surface import Surface
 from core.engine.events import Event
 from core.storage import peek
@@ -33,8 +34,10 @@ class PointReader:
             return self.project.load(item).positions
         spec = self.project.job(item.id)
         sets = [i for i in self.project.items("datasets") if i.record.exists()]
-        if not isinstance(spec, FitSpec):
+        if not isinstance(spec, FitSpec | RefitSpec):
             raise ValueError("which data set it was trained on is not noted")
+        if not spec.dataset:
+            raise ValueError("it was fitted to profiles alone, without a data set")
         source = [i for i in sets if str(i.record) == spec.dataset]
         if not source:
             raise ValueError("its data set is no longer in the project")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from PySide6.QtCore import Qt, QTimer, Signal
+from PySide6.QtCore import Signal
 from PySide6.QtWidgets import (
     QFormLayout,
     QGroupBox,
@@ -15,33 +15,26 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from core.analyses.estimate import Estimate, EstimateSpec
+from core.analyses.estimate import EstimateSpec
 from core.analyses.fit import FitSpec
 from core.dataset import Dataset
 from core.forcefields.info import Info
-from widgets.fit_result import bytes_text, rough_seconds
-from widgets.forms import Choice, Form, NumberBox
+from widgets.forms import Choice, Form
 from widgets.loading import load_item
 from widgets.naming import named, push_button, text_label
 from widgets.session import Session
+from widgets.training_cost import Cost
+from widgets.training_delta import KEY, OnTop, correction_of, settings_from
+from widgets.training_split import METHODS, SplitGroup
 
-WAIT_MS = 350  # after the last keystroke, before the cost is asked for
-#: How training frames are drawn (the keys of core.fitting.splits.METHODS), and what that means.
-METHODS = {
-    "energy-stratified": "training frames cover the energies as the data set does",
-    "random": "every frame is as likely as any other",
-    "evenly-spaced": "every k-th frame: for trajectories",
-    "farthest-point": "the most different geometries first",
-    "cluster": "as many frames from every group of like shapes",
-    "trajectory-block": "training, validation and test frames from separate stretches of the file",
-    "surface-region": "trained inside a range of a dihedral, tested outside",
-}
+__all__ = ["METHODS", "TrainingForm"]
 
 
 class TrainingForm(QWidget):
     """Makes FitSpecs. Emits `train_requested` when it is valid and Train is pressed."""
 
     train_requested = Signal(object, str)  # FitSpec without out, name of the fit
+    edited = Signal()  # something that a spec is made of
 
     def __init__(self, session: Session, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -50,15 +43,12 @@ class TrainingForm(QWidget):
         self._dataset_problem = ""
         self._kept: dict[str, dict[str, Any]] = {}  # settings of each force field, while switching
         self._shown_key = ""
-        self._estimating = ""  # job
         self._named = False  # the person gave the name
         self._data_by_hand = False  # the person chose the data set
         self._refusal = ""
         self._build()
-        self._timer = QTimer(self, singleShot=True, interval=WAIT_MS)
-        self._timer.timeout.connect(self._ask_cost)
         session.catalog_changed.connect(self.fill_fields)
-        session.job_event.connect(self._job_event)
+        session.items_changed.connect(self._items_changed)
         self.fill_datasets()
         self.fill_fields()
 
@@ -66,19 +56,15 @@ class TrainingForm(QWidget):
     def _build(self) -> None:
         self.data = Choice()
         self.found = text_label("What the data set holds", wrap=True)
-        self.n_train = self._count(200, "Frames to train on", low=1)
-        self.n_valid = self._count(100, "Frames to choose settings on (for example σ)")
-        self.n_test = self._count(0, "Frames to measure errors on; 0 = all that are left, "
-                                  "at most 1000")  # fmt: skip
-        self.seed = self._count(0, "The same seed draws the same frames")
-        self.method = Choice()
-        for k, (key, tip) in enumerate(METHODS.items()):
-            self.method.addItem(key)
-            self.method.setItemData(k, tip, Qt.ItemDataRole.ToolTipRole)
+        self.split = SplitGroup(self.session)
+        self.n_train, self.n_valid = self.split.n_train, self.split.n_valid
+        self.n_test, self.seed = self.split.n_test, self.split.seed
+        self.method = self.split.method
         self.field = Choice()
         self.about = text_label("About the force field", wrap=True)
         self.about.setOpenExternalLinks(True)
         self.form = Form()
+        self.on_top = OnTop(self.session)
         self.name = named(QLineEdit(), "Name of the new force field")
         self.device = Choice()
         for combo in (self.data, self.field, self.device):  # long names must not widen the form
@@ -86,34 +72,28 @@ class TrainingForm(QWidget):
             combo.setMinimumContentsLength(8)
         self.problem = text_label("What must be corrected", wrap=True)
         self.problem.setForegroundRole(self.palette().ColorRole.BrightText)
-        self.cost = text_label("Cost of this training", wrap=True)
+        self.cost = Cost(self.session)
         self.train = push_button("Train", "Start training (Ctrl+Return)")
         self.train.setShortcut("Ctrl+Return")
 
         data = self._group("Data", (("Data set", self.data, "Frames with energies and forces"),
                                     ("", self.found, "")))  # fmt: skip
-        split = self._group("Split", (
-            ("Training", self.n_train, self.n_train.toolTip()),
-            ("Validation", self.n_valid, self.n_valid.toolTip()),
-            ("Test", self.n_test, self.n_test.toolTip()),
-            ("Drawn", self.method, "How the frames are drawn"),
-            ("Seed", self.seed, self.seed.toolTip()),
-        ))  # fmt: skip
         field = self._group("Force field", (("Method", self.field, "What is trained"),
                                             ("", self.about, "")))  # fmt: skip
         rows = field.layout()
         assert isinstance(rows, QFormLayout)
         rows.addRow(self.form)
+        rows.addRow(self.on_top)
         rows.addRow("Device", self.device)
         rows.addRow("Name", self.name)
         self.device.setToolTip("Where it is computed; never changed silently")
         self.device.setAccessibleName("Device")
         self.name.setToolTip("What the new force field is called in plots and tables")
-        for text in (self.found, self.about, self.problem, self.cost):
+        for text in (self.found, self.about, self.problem):
             text.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Minimum)
         box = QVBoxLayout(self)
         box.setContentsMargins(6, 4, 6, 4)
-        for w in (data, split, field):
+        for w in (data, self.split, field):
             box.addWidget(w)
         box.addStretch(1)
         # stays in sight however long the form is: the panel puts it under the scrolling part
@@ -126,20 +106,16 @@ class TrainingForm(QWidget):
         self.data.activated.connect(self._chosen_by_hand)
         self.data.currentIndexChanged.connect(lambda _i: self._load())
         self.field.currentIndexChanged.connect(lambda _i: self._field_chosen())
-        for number in (self.n_train, self.n_valid, self.n_test, self.seed):
-            number.changed.connect(self._edited)
-        self.method.currentIndexChanged.connect(lambda _i: self._edited())
+        self.split.changed.connect(self._edited)
         self.form.changed.connect(self._edited)
+        self.on_top.changed.connect(self._edited)
         self.name.textEdited.connect(self._name_edited)
         self.train.clicked.connect(self._train)
+        self.cost.timer.timeout.connect(self._ask_cost)
+        self.cost.judged.connect(self._judged)
 
-    def _count(self, value: int, tip: str, *, low: int = 0) -> NumberBox:
-        box = NumberBox("int", low=low, high=10_000_000)
-        box.set_value(value)
-        box.setToolTip(tip)
-        return box
-
-    def _group(self, title: str, rows: tuple[tuple[str, QWidget, str], ...]) -> QGroupBox:
+    @staticmethod
+    def _group(title: str, rows: tuple[tuple[str, QWidget, str], ...]) -> QGroupBox:
         group = QGroupBox(title)
         form = QFormLayout(group)
         form.setContentsMargins(8, 4, 8, 6)
@@ -149,18 +125,19 @@ class TrainingForm(QWidget):
             if not text:
                 form.addRow(widget)
                 continue
+            form.addRow(text, widget)
             widget.setToolTip(tip)
             widget.setAccessibleName(text)
-            form.addRow(text, widget)
         return group
 
-    # -- filling ------------------------------------------------------------------------------
+    # -- data set -----------------------------------------------------------------------------
     def fill_datasets(self) -> None:
-        """Read the project's data sets again; keeps the choice, else takes the largest."""
+        """Read the project's data sets again; keeps the choice of the person, else the largest."""
+        project = self.session.project
+        items = () if project is None else project.items("datasets")
+        items = tuple(i for i in items if i.record.exists())
         before = self.data.currentData()
         kept = before if self._data_by_hand else None
-        items = [] if self.session.project is None else self.session.project.items("datasets")
-        items = [i for i in items if i.record.exists()]
         self.data.blockSignals(True)
         self.data.clear()
         for item in items:
@@ -180,56 +157,20 @@ class TrainingForm(QWidget):
             self._data_by_hand = True
             self.data.setCurrentIndex(at)
 
-    def fill_fields(self) -> None:
-        """Read the catalogue again; keeps the choice, else sGDML."""
-        kept = self.field.currentData() or "sgdml"
-        self.field.blockSignals(True)
-        self.field.clear()
-        for info in self.session.catalog:
-            if info.trainable:
-                self.field.addItem(info.label, info.key)
-        at = self.field.findData(kept)
-        self.field.setCurrentIndex(at if at >= 0 else (0 if self.field.count() else -1))
-        self.field.blockSignals(False)
-        devices = getattr(self.session, "devices", None) or {"cpu": "CPU"}
-        device = self.device.currentData() or "cpu"
-        self.device.clear()
-        for name, what in devices.items():
-            self.device.addItem(name if name == what else f"{name}: {what}", name)
-        self.device.setCurrentIndex(max(0, self.device.findData(device)))
-        self._field_chosen()
-
-    def info(self) -> Info | None:
-        """The chosen force field."""
-        key = self.field.currentData()
-        return next((i for i in self.session.catalog if i.key == key), None)
-
-    def _field_chosen(self) -> None:
-        if self._shown_key and not self.form.problems():
-            self._kept[self._shown_key] = self.form.values()
-        info = self.info()
-        self._shown_key = info.key if info else ""
-        self.form.set_parameters(info.parameters if info else ())
-        if info and info.key in self._kept:
-            self.form.set_values(self._kept[info.key])
-        doi = f' <a href="https://doi.org/{info.doi}">Paper</a>' if info and info.doi else ""
-        self.about.setText((info.about if info else "") + doi)
-        self.about.setVisible(bool(self.about.text()))
-        self._edited()
-
     def _load(self) -> None:
         self.dataset, self._dataset_problem = None, ""
+        self.split.split = None  # those frames were of another data set
         item_id = self.data.currentData()
         if item_id is None:
             self.found.setText("")
-            self._edited()
+            self.split.give(None)
             return
         self.found.setText("reading …")
         item = self.session.project.item(item_id)
         load_item(self, self.session.project, item,
                   done=self._only_if(item_id, self._loaded),
                   failed=self._only_if(item_id, self._not_loaded))  # fmt: skip
-        self._edited()
+        self.split.give(None)
 
     def _chosen_by_hand(self, _row: int) -> None:
         self._data_by_hand = True
@@ -253,6 +194,50 @@ class TrainingForm(QWidget):
         )
         if not forces and not energies:
             self._dataset_problem = "No frame of this data set has labels: nothing to train on."
+        self.on_top.fill(dataset)
+        self._edited()
+
+    # -- force field --------------------------------------------------------------------------
+    def fill_fields(self) -> None:
+        """Read the catalogue again; keeps the choice, else sGDML."""
+        kept = self.field.currentData() or "sgdml"
+        self.field.blockSignals(True)
+        self.field.clear()
+        for info in self.session.catalog:
+            if info.trainable and info.key != KEY:  # "On top of" makes the composite
+                self.field.addItem(info.label, info.key)
+        at = self.field.findData(kept)
+        self.field.setCurrentIndex(at if at >= 0 else (0 if self.field.count() else -1))
+        self.field.blockSignals(False)
+        devices = getattr(self.session, "devices", None) or {"cpu": "CPU"}
+        device = self.device.currentData() or "cpu"
+        self.device.clear()
+        for name, what in devices.items():
+            self.device.addItem(name if name == what else f"{name}: {what}", name)
+        self.device.setCurrentIndex(max(0, self.device.findData(device)))
+        self.on_top.fill(self.dataset)
+        self._field_chosen()
+
+    def _items_changed(self, kind: str) -> None:
+        if kind == "fits":
+            self.on_top.fill(self.dataset)
+
+    def info(self) -> Info | None:
+        """The chosen force field."""
+        key = self.field.currentData()
+        return next((i for i in self.session.catalog if i.key == key), None)
+
+    def _field_chosen(self) -> None:
+        if self._shown_key and not self.form.problems():
+            self._kept[self._shown_key] = self.form.values()
+        info = self.info()
+        self._shown_key = info.key if info else ""
+        self.form.set_parameters(info.parameters if info else ())
+        if info and info.key in self._kept:
+            self.form.set_values(self._kept[info.key])
+        doi = f' <a href="https://doi.org/{info.doi}">Paper</a>' if info and info.doi else ""
+        self.about.setText((info.about if info else "") + doi)
+        self.about.setVisible(bool(self.about.text()))
         self._edited()
 
     # -- judging ------------------------------------------------------------------------------
@@ -264,22 +249,13 @@ class TrainingForm(QWidget):
             return (self._dataset_problem,)
         if not self.field.count():
             return ("The list of force fields is on its way …",)
-        rows = []
-        titles = (("Training", self.n_train), ("Validation", self.n_valid),
-                  ("Test", self.n_test), ("Seed", self.seed))  # fmt: skip
-        rows += [f"{title}: {box.problem()}" for title, box in titles if box.problem()]
-        rows += self.form.problems()
-        if not rows and self.dataset is not None:
-            usable, what = int(self.dataset.has_forces.sum()), "forces"
-            info = self.info()
-            if not usable and info is not None and info.energies_suffice:
-                usable, what = int(self.dataset.has_energy.sum()), "an energy"
-            asked = self.n_train.value() + self.n_valid.value() + self.n_test.value()
-            if not usable:
-                method = info.label if info is not None else "it"
-                rows.append(f"No frame has forces: nothing to train on for {method}")
-            elif self.n_train.value() >= usable or asked > usable:
-                rows.append(f"{asked} frames asked, but only {usable} have {what}")
+        rows = [*self.split.problems(self.dataset), *self.form.problems()]
+        info = self.info()
+        if not rows and self.dataset is not None and info is not None:
+            few = self.split.too_many(
+                self.dataset, energies_suffice=info.energies_suffice, method=info.label
+            )
+            rows += [few] if few else []
         if not self.name.text().strip():
             rows.append("Name: a name is needed")
         return tuple(rows)
@@ -289,8 +265,8 @@ class TrainingForm(QWidget):
         if not self._named:
             self.name.setText(self._suggest())
         self._show_state()
-        self.cost.setText("")
-        self._timer.start()
+        self.cost.wait()
+        self.edited.emit()
 
     def _show_state(self) -> None:
         problems = self.problems() or ((self._refusal,) if self._refusal else ())
@@ -300,9 +276,9 @@ class TrainingForm(QWidget):
 
     def _suggest(self) -> str:
         info = self.info()
-        if info is None or self.n_train.problem():
+        if info is None or (self.split.split is None and self.n_train.problem()):
             return ""
-        base = f"{info.label} {self.n_train.value()}"
+        base = f"{self.on_top.label(info.label)} {self.split.train_size()}"
         names = set()
         if self.session.project is not None:
             names = {i.name for i in self.session.project.items("fits")}
@@ -325,66 +301,89 @@ class TrainingForm(QWidget):
     def _ask_cost(self) -> None:
         if not self.isVisible() or self.problems() or self.dataset is None:
             return
-        spec = EstimateSpec(
-            str(self.field.currentData()),
-            self.dataset.molecule,
-            int(self.n_train.value()),
-            self.form.values(),
-        )
-        if self._estimating:
-            self.session.cancel(self._estimating)
-        try:
-            self._estimating = self.session.submit(spec, title="Estimating the cost")
-            self.cost.setText("Estimating the cost …")
-        except RuntimeError:
-            self._estimating = ""  # no engine yet: the catalogue's arrival asks again
+        key, hyper = self._key_and_hyper()
+        self.cost.ask(
+            EstimateSpec(
+                key, self.dataset.molecule, self.split.train_size(), hyper,
+                device=str(self.device.currentData()),
+            )
+        )  # fmt: skip
 
     def showEvent(self, event) -> None:
         super().showEvent(event)
         if not self.cost.text():
-            self._timer.start()
+            self.cost.timer.start()
 
-    def _job_event(self, job: str, event: Any) -> None:
-        if not job or job != self._estimating or event.kind not in ("done", "failed", "cancelled"):
-            return
-        self._estimating = ""
-        self.cost.setText("")
-        if event.kind == "done" and isinstance(event.payload.get("result"), Estimate):
-            self._show_cost(event.payload["result"])
-
-    def _show_cost(self, e: Estimate) -> None:
-        self._refusal = e.problem
-        self.cost.setText("")
-        if e.seconds > 0 or e.bytes > 0:
-            memory = f", {bytes_text(e.bytes)} of memory" if e.bytes > 0 else ""
-            self.cost.setText(f"About {rough_seconds(e.seconds)}{memory}")
-            if e.available and e.bytes > e.available:
-                self.cost.setText(
-                    f"{self.cost.text()}: more than the {bytes_text(e.available)} that are free. "
-                    "Take fewer training frames."
-                )
+    def _judged(self, problem: str) -> None:
+        self._refusal = problem
         self._show_state()
 
     # -- train --------------------------------------------------------------------------------
+    def _key_and_hyper(self) -> tuple[str, dict[str, Any]]:
+        return self.on_top.wrap(str(self.field.currentData()), self.form.values())
+
     def spec(self) -> FitSpec:
         """What Train would submit, without `out`. Raises ValueError while there is a problem."""
         problems = self.problems()
         if problems:
             raise ValueError(problems[0])
         item = self.session.project.item(self.data.currentData())
+        key, hyper = self._key_and_hyper()
+        given = self.split.split
+        sizes = (self.n_train, self.n_valid, self.n_test)
+        n_train, n_valid, n_test = (
+            (len(given.train), len(given.valid), len(given.test))
+            if given is not None
+            else (int(box.value()) for box in sizes)
+        )
         return FitSpec(
-            key=str(self.field.currentData()),
+            key=key,
             dataset=str(item.record),
-            n_train=int(self.n_train.value()),
-            n_valid=int(self.n_valid.value()),
-            n_test=int(self.n_test.value()),
+            n_train=n_train,
+            n_valid=n_valid,
+            n_test=n_test,
             seed=int(self.seed.value()),
             method=self.method.currentText(),
-            hyper=self.form.values(),
+            hyper=hyper,
+            split=given,
             device=str(self.device.currentData()),
             label=self.name.text().strip(),
+            region=self.split.region_text(),
         )
 
     def _train(self) -> None:
         if self.train.isEnabled():
             self.train_requested.emit(self.spec(), self.name.text().strip())
+
+    def fill(self, spec: FitSpec) -> str:
+        """Show a spec that somebody proposes (a study, an earlier fit).
+
+        Returns "" or what could not be taken over, in words.
+        """
+        infos = {i.key: i for i in self.session.catalog}
+        project = self.session.project
+        items = () if project is None else project.items("datasets")
+        item = next((i for i in items if str(i.record) == spec.dataset), None)
+        key = correction_of(spec.key, spec.hyper, infos)
+        if item is None:
+            return "The data set of this proposal is not in the project any more."
+        if not key or self.field.findData(key) < 0:
+            return f"This force field is not here: {spec.key}"
+        self.choose_dataset(item.id)
+        self.field.setCurrentIndex(self.field.findData(key))
+        below = spec.key == KEY
+        if self.dataset is None:
+            self.on_top.fill(None)  # on its way: any base may fit
+        problem = self.on_top.take(spec.hyper if below else None)
+        texts: dict[str, Any] = spec.hyper
+        if below:
+            texts = settings_from(str(spec.hyper.get("correction_settings", "")))
+        self.form.reset()
+        problem = self.form.take(texts) or problem
+        sizes = (spec.n_train, spec.n_valid, spec.n_test)
+        self.split.fill(sizes=sizes, seed=spec.seed, method=spec.method, region=spec.region)
+        self.split.give(spec.split)
+        at = self.device.findData(spec.device)
+        self.device.setCurrentIndex(at if at >= 0 else self.device.currentIndex())
+        self.suggest_again()
+        return problem

@@ -45,6 +45,24 @@ def test_the_picture_shows_each_atom_where_it_is_projected(panel):
     assert image[round(y), round(x)].max() < 190, "carbon is grey, not the background"
 
 
+def test_atoms_are_marked_in_the_colours_asked_and_lose_them_with_the_molecule(panel, session):
+    def magenta() -> np.ndarray:
+        image = pixels(panel.view.image(1.0))
+        return np.argwhere(image[..., [0, 2]].min(-1) - image[..., 1] > 100)[:, ::-1]
+
+    assert len(magenta()) == 0
+    session.atoms_coloured.emit({8: "#ff00ff"})
+    screen, _, radii = panel.view.projected()
+    away = np.linalg.norm(magenta() - screen[8], axis=1)
+    assert len(away) > 50
+    assert away.max() < radii[8] + 6, "on that atom only"
+    session.set_frame(3)
+    assert len(magenta()) > 50, "it stays while frames go by"
+    session.show_nothing()
+    session.show(Geometries(ETHANOL, frames()))
+    assert len(magenta()) == 0
+
+
 def test_the_widget_can_be_grabbed_and_follows_the_theme(panel, session):
     light = pixels(panel.view.grab().toImage())
     session.set_dark(True)

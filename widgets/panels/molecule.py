@@ -162,6 +162,7 @@ class MoleculePanel(QWidget):
         s.unit_changed.connect(lambda _unit: self._show_energy())
         s.theme_changed.connect(self._theme)
         s.atoms_highlighted.connect(view.set_highlight)
+        s.atoms_coloured.connect(view.set_colours)
         view.picks_changed.connect(self._picked)
         view.picks_changed.connect(s.atoms_picked)
         view.bond_clicked.connect(self._bond)

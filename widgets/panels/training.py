@@ -1,4 +1,4 @@
-"""Training: form on the left, live curve and result on the right, all fits below."""
+"""Training: form on the left, split, live curve and result on the right, all fits below."""
 
 from __future__ import annotations
 
@@ -17,15 +17,17 @@ from PySide6.QtWidgets import (
 )
 
 from core.analyses.fit import Fit, FitSpec
+from core.dataset import Dataset
 from core.engine.events import FINAL
 from widgets.empty import States
-from widgets.fit_list import FitList, Live
-from widgets.fit_result import FitResult
+from widgets.fit_list import FitList, Live, state_text, waits
+from widgets.fit_result import FitResult, bytes_text
 from widgets.loading import load_item
 from widgets.naming import named, push_button, text_label
 from widgets.panels.jobs import time_left
 from widgets.session import Session
 from widgets.training_form import TrainingForm
+from widgets.training_preview import SplitPreview
 
 
 class FormScroll(QScrollArea):
@@ -54,9 +56,10 @@ class TrainingPanel(QWidget):
     ORDER = 20
     AREA = "center"
     HELP = (
-        "Choose a data set and a force field, press Train. The line under the form says what it "
-        "will cost. Stop keeps what is there, Cancel throws it away. The list below holds every "
-        "fit of the project: F2 renames, Del deletes, Ctrl+Z brings it back."
+        "Choose a data set and a force field, press Train. The Split tab shows the frames it would "
+        "take, the line under the form what it will cost. Stop keeps what is there, Cancel throws "
+        "it away; a training started meanwhile waits its turn. The list below holds every fit of "
+        "the project: F2 renames, Del deletes, Ctrl+Z brings it back."
     )
 
     def __init__(self, session: Session, parent: QWidget | None = None) -> None:
@@ -65,7 +68,8 @@ class TrainingPanel(QWidget):
         self.live: dict[str, Live] = {}  # by item id
         self.shown = ""  # item id on the right
         self.form = TrainingForm(session)
-        self.result = FitResult()
+        self.preview = SplitPreview(session, self._wanted_split)
+        self.result = FitResult(session, self.preview)
         self.states = States(self.result)
         self.title = text_label("Fit on show")
         self.status = text_label("Progress of the training")
@@ -128,7 +132,10 @@ class TrainingPanel(QWidget):
         s.theme_changed.connect(self._theme_changed)
         s.item_selected.connect(self._selected_elsewhere)
         s.job_event.connect(self._job_event)
+        s.fit_proposed.connect(self.take)
         self.form.train_requested.connect(self.start)
+        self.form.edited.connect(self._form_edited)
+        self.result.symmetry.skip_changed.connect(self._skip)
         self.fits.row_selected.connect(s.item_selected)
         self.stop.clicked.connect(lambda: self._end("stopping", s.stop))
         self.cancel.clicked.connect(lambda: self._end("cancelling", s.cancel))
@@ -138,6 +145,7 @@ class TrainingPanel(QWidget):
         self.live.clear()
         self.form.fill_datasets()
         self.form.suggest_again()
+        self.preview.forget()
         self.fits.fill(self.shown)
         self._show("")
 
@@ -171,6 +179,49 @@ class TrainingPanel(QWidget):
     def _items(self, kind: str = "fits") -> tuple[Any, ...]:
         return () if self.session.project is None else self.session.project.items(kind)
 
+    # -- the form -----------------------------------------------------------------------------
+    def _wanted_split(self) -> tuple[FitSpec, Dataset] | str:
+        """What the split tab is to show, or what is missing for it."""
+        form = self.form
+        try:
+            spec = form.spec()
+        except ValueError as problem:
+            return str(problem)
+        return "reading the data set …" if form.dataset is None else (spec, form.dataset)
+
+    def _form_edited(self) -> None:
+        self.preview.timer.start()
+        live = self.live.get(self.shown)
+        if not self.shown or (live is not None and not live.busy):
+            self._show_split()
+
+    def _show_split(self) -> None:
+        """No fit to show: the split, or the invitation while there are no data."""
+        if self.form.data.currentData() is None:
+            self.states.empty(
+                "Train a force field", "Choose data and method on the left, then press Train."
+            )
+            return
+        self.result.show_none()
+        self.states.ready()
+
+    def take(self, spec: Any) -> None:
+        """Put a proposed FitSpec (of a study) into the form and come to the front."""
+        if not isinstance(spec, FitSpec):
+            return
+        problem = self.form.fill(spec)
+        if problem:
+            self.session.message.emit(problem, "warning")
+        self._show("")
+        self.session.open_workspace.emit(self.TITLE)
+
+    def _skip(self, words: str) -> None:
+        """Permutations were switched off or on: the form takes them for the next training."""
+        there = "skip_permutations" in self.form.form.editors
+        if there:
+            self.form.form.set_values({"skip_permutations": words})
+        self.result.symmetry.told(taken=there)
+
     # -- start and end ------------------------------------------------------------------------
     def start(self, spec: FitSpec, name: str) -> str:
         """Submit a fit as a new item of the project; returns the item's id ("" when refused)."""
@@ -183,7 +234,7 @@ class TrainingPanel(QWidget):
             self.states.failed("Training could not be started", str(error))
             return ""
         self.live[item.id] = Live(job, name)
-        self.session.items_changed.emit("fits")
+        self._items_changed("fits")  # the bridge tells the other panels
         self.form.suggest_again()
         self.session.item_selected.emit(item.id)
         return item.id
@@ -202,23 +253,16 @@ class TrainingPanel(QWidget):
             return
         item_id, live = found
         shown = item_id == self.shown
-        if event.kind == "started":
-            live.state = "running"
-            self.fits.fill(self.shown)
-        elif event.kind == "progress":
-            live.fraction = event.fraction
-            live.seconds_left = float(event.payload.get("seconds_left", float("nan")))
-            if live.state != "stopping":
-                live.state = "running"
-                live.message = str(event.payload.get("message", ""))
-        elif event.kind == "curve":
-            live.curves.append(event.payload)
-            if shown:
-                self.result.take_curve(event.payload)
-                self.states.ready()
-        elif event.kind in FINAL:
+        waited = live.state == "waiting"
+        live.take(event)
+        if event.kind in FINAL:
             self._ended(item_id, live, event)
             return
+        if waited and live.state != "waiting":
+            self.fits.fill(self.shown)
+        if event.kind == "curve" and shown:
+            self.result.take_curve(event.payload)
+            self.states.ready()
         if shown:
             self._head()
 
@@ -232,18 +276,15 @@ class TrainingPanel(QWidget):
             self._job_event(job, event)
 
     def _ended(self, item_id: str, live: Live, event: Any) -> None:
-        if event.kind == "done":
+        if event.kind in ("done", "cancelled"):
             del self.live[item_id]
-            self.session.items_changed.emit("fits")
-        else:
-            live.state = event.kind
-            live.problem = str(event.payload.get("message", ""))
-            live.details = str(event.payload.get("details", ""))
-            if event.kind == "cancelled":
-                del self.live[item_id]
+        if event.kind == "done":
+            self._items_changed("fits")  # the bridge tells the other panels
         self.fits.fill(self.shown)
         if self.shown == item_id:
             self._show(item_id)
+        else:
+            self._head()  # one less to wait for
 
     # -- the right side -----------------------------------------------------------------------
     def _show(self, item_id: str) -> None:
@@ -256,7 +297,7 @@ class TrainingPanel(QWidget):
             self.result.start_live(self.session.unit)
             for payload in live.curves:
                 self.result.take_curve(payload)
-            self.states.ready() if live.curves else self.states.loading("Training …", live.name)
+            self.states.ready() if live.curves else self._loading(item_id, live)
         elif live is not None:
             self.states.failed(
                 f"“{live.name}” was not trained",
@@ -264,10 +305,8 @@ class TrainingPanel(QWidget):
                 details=live.details,
             )
         elif item is None:
-            hint = "Choose data and method on the left, then press Train."
-            if self._items():
-                hint += " Or click a fit below to see how good it is."
-            self.states.empty("Train a force field", hint)
+            self.shown = ""
+            self._show_split()
         elif not item.record.exists():
             self.states.empty(
                 "This training did not come to its end", "Press Train to do it again."
@@ -282,6 +321,14 @@ class TrainingPanel(QWidget):
                 failed=lambda text: self._not_loaded(item_id, text),
             )
 
+    def _loading(self, item_id: str, live: Live) -> None:
+        before = waits(self.live, item_id) - 1
+        if before > 0:
+            n = "one training is" if before == 1 else f"{before} trainings are"
+            self.states.loading(f"“{live.name}” waits", f"{n} before it.")
+        else:
+            self.states.loading("Training …", live.name)
+
     def _loaded(self, item_id: str, fit: Any) -> None:
         if item_id != self.shown:
             return
@@ -289,7 +336,8 @@ class TrainingPanel(QWidget):
             self._not_loaded(item_id, "The item is no fit.")
             return
         name = next((i.name for i in self._items() if i.id == item_id), fit.label)
-        self.result.show_fit(fit, name, self.session.unit)
+        record = str(getattr(self.session.project.job(item_id), "dataset", ""))
+        self.result.show_fit(fit, name, self.session.unit, item_id=item_id, record=record)
         self.states.ready()
         self._head()
 
@@ -300,29 +348,36 @@ class TrainingPanel(QWidget):
     def _name_of_shown(self) -> None:
         item = next((i for i in self._items() if i.id == self.shown), None)
         if item is not None and self.result.fit is not None and item.name != self.result.name:
-            self.result.show_fit(self.result.fit, item.name, self.session.unit)
+            self.result.show_fit(self.result.fit, item.name, self.session.unit, item_id=item.id)
         self._head()
 
     def _head(self) -> None:
         live = self.live.get(self.shown)
-        item = next((i for i in self._items() if i.id == self.shown), None)
-        name = live.name if live is not None else item.name if item is not None else ""
+        if live is not None:
+            name = live.name  # many times a second: the project's files are not read for it
+        else:
+            name = next((i.name for i in self._items() if i.id == self.shown), "")
         self.title.setText(f"<b>{name}</b>" if name else "")
+        self.title.setVisible(bool(name))
         busy = live is not None and live.busy
+        if live is not None and busy:
+            self._progress(live)  # while hidden: the bar paints at once what is visible
         for widget in (self.bar, self.stop, self.cancel, self.status):
             widget.setVisible(busy)
-        if not busy:
-            return
-        assert live is not None
+
+    def _progress(self, live: Live) -> None:
         for button in (self.stop, self.cancel):
             button.setEnabled(live.state != "stopping")
         self.cancel.setEnabled(True)
-        known = live.fraction == live.fraction and live.state != "waiting"
-        self.bar.setRange(0, 100 if known else 0)
+        place = waits(self.live, self.shown)
+        known = live.fraction == live.fraction and place == 0
+        self.bar.setTextVisible(place < 2)
+        self.bar.setRange(0, 100 if known or place > 1 else 0)  # what waits does not move
         self.bar.setValue(round(100 * live.fraction) if known else 0)
         left = time_left(live.seconds_left) if live.state == "running" else ""
-        words = live.message or live.state
-        text = ", ".join(x for x in (left, words) if x)
+        words = live.message or (state_text(self.live, self.shown) if place else live.state)
+        memory = bytes_text(live.memory) if live.memory > 0 and live.state == "running" else ""
+        text = ", ".join(x for x in (left, words, memory) if x)
         self.status.setText(text)
         self.status.setToolTip(text)
 
