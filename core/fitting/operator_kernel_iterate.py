@@ -6,12 +6,14 @@ labels are scaled so that all have the same noise.
 
 from __future__ import annotations
 
+import hashlib
 import math
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, cast
 
 import torch
 
+from core.fitting.checkpoint import Checkpoint
 from core.fitting.conjugate import Progress, conjugate_gradients
 from core.fitting.conjugate_nystrom import Nystrom
 from core.fitting.cores import Spread
@@ -39,8 +41,10 @@ def iterate(
 ) -> torch.Tensor:
     """alpha (n,) of (K + diag(noise)) alpha = labels (n,); all noises are scaled to lam.
 
-    A stop keeps the best iterate so far. Writes steps and residual into notes.
+    A stop keeps the best iterate so far; a fit that was killed goes on from the last one saved.
+    Writes steps and residual into notes.
     """
+    kept = Checkpoint(context, "fchl19", about=_mark(kernel, noise, labels, lam))
     scale = (lam / noise).sqrt()
     product = OperatorProduct(kernel, scale.view(kernel.frames, -1), spread)
     begun = [0.0]
@@ -76,11 +80,23 @@ def iterate(
         prepared,
         tolerance=TOLERANCE,
         report=step,
+        checkpoint=kept,
         stopping=lambda: context.stopping,
         max_steps=MAX_STEPS,
     )
+    kept.done()
+    if found.resumed:
+        context.log(f"went on after iteration {found.resumed}")
     notes["solver"] = (
         f"{found.steps} iterations with {prepared.f.shape[1]} columns, residual "
         f"{found.residual:.1e} of the labels"
     )
     return found.x * scale
+
+
+def _mark(kernel: OperatorKernel, noise: torch.Tensor, labels: torch.Tensor, lam: float) -> str:
+    """Names the equations: equal for the same frames and settings."""
+    digest = hashlib.sha256(f"{kernel.sigma} {lam} {kernel.rows}".encode())
+    for tensor in (noise, labels, *(p.q for p in kernel.parts)):
+        digest.update(tensor.detach().cpu().contiguous().numpy().tobytes())
+    return digest.hexdigest()

@@ -7,6 +7,9 @@ import dataclasses
 import numpy as np
 import pytest
 
+import core.fitting.checkpoint as checkpoint
+import core.fitting.operator_kernel_fit as fitting
+import core.fitting.operator_kernel_iterate as iteration
 from core.analyses.importing import ImportSpec
 from core.analyses.importing import run as read
 from core.dataset import Dataset, Split
@@ -82,14 +85,40 @@ def test_iteration_agrees_with_the_closed_form(dataset):
     hyper = FCHL19Hyper(sigma=3.0, lam=1e-5, energy_weight=1.0)
     direct = FCHL19Field.fit(dataset, split(), hyper, Context())
     little = dataclasses.replace(hyper, memory=0.1)
-    import core.fitting.operator_kernel_fit as fitting
-
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(fitting, "iterates", lambda *_: True)
         iterated = FCHL19Field.fit(dataset, split(), little, Context())
     assert "iterations" in iterated.notes["solver"]
     errors = [force_mae(f, dataset, np.arange(50, 60)) for f in (direct, iterated)]
     assert abs(errors[1] / errors[0] - 1) < FCHL_ITERATED
+
+
+def test_a_killed_iteration_goes_on(dataset, tmp_path, monkeypatch):
+    """Killed in its 15th step, it needs only the rest, and ends at the same forces."""
+    monkeypatch.setattr(fitting, "iterates", lambda *_: True)
+    monkeypatch.setattr(checkpoint, "EVERY", 0.0)
+    hyper = FCHL19Hyper(sigma=3.0, lam=1e-5, energy_weight=1.0)
+    monkeypatch.setattr(iteration, "rank", lambda n: 40)  # a poor preconditioner: many steps
+    monkeypatch.setattr(iteration, "TOLERANCE", 1e-6)
+    steps: list[int] = []
+
+    def watch(kind, fraction, payload) -> None:
+        if kind == "curve" and payload["name"] == "residual":
+            steps.append(int(payload["x"][0]))
+            if len(steps) == 15:
+                context.request_cancel()
+
+    context = Context(watch, folder=str(tmp_path))
+    with pytest.raises(Cancelled):
+        FCHL19Field.fit(dataset, split(), hyper, context)
+    assert [p.name for p in tmp_path.iterdir()] == ["checkpoint-fchl19.npz"]
+    again = Context(watch, folder=str(tmp_path))
+    field = FCHL19Field.fit(dataset, split(), hyper, again)
+    assert steps[15] == 15  # the 15th was cut off before it was kept
+    assert not list(tmp_path.iterdir())
+    whole = FCHL19Field.fit(dataset, split(), hyper, Context())
+    errors = [force_mae(f, dataset, np.arange(50, 60)) for f in (field, whole)]
+    assert errors[0] == pytest.approx(errors[1], rel=FCHL_ITERATED)
 
 
 def test_most_environments_limits_the_frames(dataset):
