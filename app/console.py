@@ -16,6 +16,7 @@ import numpy as np
 from core.analyses.importing import Imported, ImportSpec, Report
 from core.dataset import Dataset
 from core.fieldref import FieldRef
+from core.forcefields import absent
 from core.molecule import Molecule
 
 
@@ -141,6 +142,9 @@ class Console:
         hyper = parse_settings([*inline, *(settings or [])])
         known = {info.key: info for info in self.engine.catalog()}
         if key not in known:
+            missing = absent().get(key)
+            if missing:
+                raise UserError(missing)
             raise UserError(
                 f"{key!r} is neither a model file nor a force field; "
                 f"known force fields: {', '.join(sorted(known))}"

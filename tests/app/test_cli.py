@@ -12,7 +12,7 @@ import pytest
 
 from app import cli, doctor
 from app.commands.scan import parse_axis
-from app.console import UserError, parse_settings
+from app.console import Console, UserError, parse_settings
 
 ROOT = Path(__file__).resolve().parents[2]
 ETHANOL = "CCO"
@@ -191,3 +191,14 @@ def test_frames_are_drawn_as_asked(tmp_path: Path, example: Path) -> None:
                 "--out", str(tmp_path / "model.npz"), "--json", str(out))  # fmt: skip
         figures[name] = json.loads(out.read_text())["force_mae_eV_per_A"]
     assert figures["surface-region"] > figures["random"]
+
+
+def test_a_field_whose_package_is_missing_says_which(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not that it is unknown: the person is told what to install."""
+    with Console() as console:
+        monkeypatch.setattr(type(console.engine), "catalog", lambda *_: ())
+        monkeypatch.setattr("app.console.absent", lambda: {"ghemical": "pip install it"})
+        with pytest.raises(UserError, match="pip install it"):
+            console.field("ghemical")
+        with pytest.raises(UserError, match="neither a model file"):
+            console.field("ghemial")
