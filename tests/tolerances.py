@@ -53,7 +53,7 @@ DELTA_GAIN = 0.2  # force MAE of MMFF94 + sGDML on 40 frames over MMFF94 alone; 
 # force RMSE on the surface, refitted GAFF + local sGDML over the refitted GAFF; five draws of the
 # frames gave 0.63 to 0.71 (and energy RMSE 0.88 to 0.98 times as large)
 LOCAL_GAIN = 0.8
-EQUIVARIANCE = 1e-10  # eV and eV/Å, ACE turned, reflected or relabelled, in float64
+EQUIVARIANCE = 1e-10  # eV and eV/Å, trained fields turned, reflected or relabelled, float64
 ACE_DERIVATIVE = 1e-4  # relative to each function's largest slope, central differences, h = 1e-4 Å
 LINEAR_SOLUTION = 1e-8  # coefficients of order 1, condition 1e3: solvers against the dense solution
 ACE_TWO_BODY = 2e-3  # eV/Å, mean force error of a pair potential fitted by 14 radial functions
