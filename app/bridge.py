@@ -240,7 +240,7 @@ class Bridge(QObject):
             ):
                 continue  # the next one says it better
             self._deliver(job, event)
-            if time.perf_counter() > until:
+            if event.kind in FINAL or time.perf_counter() > until:
                 break
         if self._inbox and not self._closed:
             self._timer.start(1)
@@ -256,7 +256,8 @@ class Bridge(QObject):
         self.session.job_event.emit(job, dataclasses.replace(event, job=job))
         record = self.session.jobs.get(job)
         if event.kind in FINAL and record is not None and record.item:
-            self.session.items_changed.emit(record.kind)
+            kind = record.kind  # in a turn of its own: the panel of the job was busy enough
+            self.session.later.ask(self, kind, lambda: self.session.items_changed.emit(kind))
 
     # -- the items that jobs write to ---------------------------------------------------------
     def _item_of(self, spec: Any) -> Any:

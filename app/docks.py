@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import traceback
+from collections import deque
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 from PySide6.QtCore import QEvent, QPoint, QPointF, QSize, Qt, QTimer, Signal
 from PySide6.QtGui import QColor, QIcon, QPainter, QPen, QPixmap, QPolygonF
@@ -44,6 +45,15 @@ def _drawn(shape: tuple[tuple[tuple[int, int], ...], ...], colour: QColor) -> QI
         painter.drawPolyline(QPolygonF([QPointF(x, y) for x, y in line]))
     painter.end()
     return QIcon(pixmap)
+
+
+@runtime_checkable
+class InPieces(Protocol):
+    """A panel whose heavy parts are made when they are first needed, or ahead of that."""
+
+    def pieces(self) -> list[Callable[[], object]]:
+        """Calls that make one part each."""
+        ...
 
 
 class PanelScroll(QScrollArea):
@@ -225,10 +235,22 @@ class Docks:
                 dock.build()
 
     def build_rest(self, then: Callable[[], object]) -> None:
-        """Make one hidden panel per turn of the event loop."""
-        waiting = next((d for d in self.all.values() if d.panel is None and not d.failed), None)
-        if waiting is None:
-            then()
-            return
-        waiting.build()
-        QTimer.singleShot(0, lambda: self.build_rest(then))
+        """Make the hidden panels, one piece per turn of the event loop.
+
+        A panel with much in it has `pieces()`: what it would else make when it is needed first.
+        """
+        docks, pieces = list(self.all.values()), deque[Callable[[], object]]()
+
+        def turn() -> None:
+            if pieces:
+                pieces.popleft()()
+            elif docks:
+                panel = docks.pop(0).build()
+                if isinstance(panel, InPieces):
+                    pieces.extend(panel.pieces())
+            else:
+                then()
+                return
+            QTimer.singleShot(0, self.window, turn)  # not when the window is gone
+
+        turn()

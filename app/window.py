@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import gc
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -166,6 +167,7 @@ class Window(QMainWindow):
             self.actions_.menus["Edit"].addSeparator()
             self.actions_.menus["Edit"].addActions(tree.panel.actions())
         self.actions_.load_icons()
+        gc.freeze()  # what stays for good need not be looked through again: a full look takes 50 ms
 
     def _size(self) -> QSize:
         screen = self.screen().availableGeometry()

@@ -57,21 +57,23 @@ class ItemReader:
     def __init__(self, *, adopt: bool) -> None:
         self._adopt = adopt
         self._seen: dict[Path, tuple[tuple[int, int], str]] = {}
+        self._cards: dict[Path, tuple[tuple[int, int, int], str, float]] = {}
 
     def read(self, folder: Path, kind: str) -> Item:
         """The item in a folder. Never raises for what is in there."""
         path = folder / CARD
         try:
-            if not path.exists():
+            try:
+                stat = path.stat()
+            except FileNotFoundError:
                 return self._without_card(folder, kind)
-            about = storage.read_json(path)
-            if not isinstance(about, dict) or not isinstance(about.get("name"), str):
-                raise StorageError(f"{path} is damaged: it has no name")
-            created = about.get("created")
-            if isinstance(created, bool) or not isinstance(created, int | float):
-                raise StorageError(f"{path} is damaged: it has no date")
+            # a card is replaced, never written over: another one has another inode or time
+            version = (stat.st_ino, stat.st_mtime_ns, stat.st_size)
+            known = self._cards.get(path)
+            if known is None or known[0] != version:
+                known = self._cards[path] = (version, *_read_card(path))
             problem = self._record_problem(folder / storage.RECORD)
-            return Item(folder.name, kind, about["name"], float(created), folder, problem)
+            return Item(folder.name, kind, known[1], known[2], folder, problem)
         except (OSError, ValueError, OverflowError) as error:
             return Item(folder.name, kind, folder.name, 0.0, folder, str(error))
 
@@ -103,6 +105,17 @@ class ItemReader:
         if self._adopt:
             storage.write_json(folder / CARD, card(kind, name, created))
         return Item(folder.name, kind, name, created, folder)
+
+
+def _read_card(path: Path) -> tuple[str, float]:
+    """Name and date (s since the epoch) in an item.json. Raises StorageError."""
+    about = storage.read_json(path)
+    if not isinstance(about, dict) or not isinstance(about.get("name"), str):
+        raise StorageError(f"{path} is damaged: it has no name")
+    created = about.get("created")
+    if isinstance(created, bool) or not isinstance(created, int | float):
+        raise StorageError(f"{path} is damaged: it has no date")
+    return about["name"], float(created)
 
 
 def entries(folder: Path) -> list[Path]:

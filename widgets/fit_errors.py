@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
+from functools import cached_property, partial
+from typing import TypeVar
 
 from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QGridLayout, QVBoxLayout, QWidget
 
 from core.analyses.fit import Fit
 from core.units import EnergyUnit
+from widgets.later import Later
 from widgets.naming import text_label
 from widgets.parity import ErrorHistogram, ParityPlot
 from widgets.tables import MISSING
 
+P = TypeVar("P", ParityPlot, ErrorHistogram)
 CELL = "<td align='right' style='padding-left:14px'>"
 
 
@@ -40,24 +45,53 @@ class FitErrors(QWidget):
         self.headline.setTextFormat(Qt.TextFormat.RichText)
         self.headline.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
         self.headline.setWordWrap(True)
-        self.energy_parity = ParityPlot("energy parity")
-        self.force_parity = ParityPlot("force parity")
-        self.energy_errors = ErrorHistogram("energy errors")
-        self.force_errors = ErrorHistogram("force errors")
-        self.plots = (self.energy_parity, self.force_parity, self.energy_errors, self.force_errors)
-        grid = QGridLayout()
-        for k, plot in enumerate(self.plots):
-            plot.setMinimumSize(120, 110)
-            grid.addWidget(plot, k // 2, k % 2)
-        grid.setSpacing(2)
+        self._turns = Later(self)
+        self._dark = False
+        self._made: list[ParityPlot | ErrorHistogram] = []
+        self._grid = QGridLayout()
+        self._grid.setSpacing(2)
         box = QVBoxLayout(self)
         box.setContentsMargins(4, 4, 4, 0)
         box.addWidget(self.headline)
-        box.addLayout(grid, 1)
+        box.addLayout(self._grid, 1)
+
+    # -- the plots: made when first needed, for each takes 5 ms -------------------------------
+    @cached_property
+    def energy_parity(self) -> ParityPlot:
+        """Energies, predicted against reference."""
+        return self._placed(ParityPlot("energy parity"), 0, 0)
+
+    @cached_property
+    def force_parity(self) -> ParityPlot:
+        """Force components, predicted against reference."""
+        return self._placed(ParityPlot("force parity"), 0, 1)
+
+    @cached_property
+    def energy_errors(self) -> ErrorHistogram:
+        """How often each error of the energy occurs."""
+        return self._placed(ErrorHistogram("energy errors"), 1, 0)
+
+    @cached_property
+    def force_errors(self) -> ErrorHistogram:
+        """How often each error of a force component occurs."""
+        return self._placed(ErrorHistogram("force errors"), 1, 1)
+
+    def _placed(self, plot: P, row: int, column: int) -> P:
+        plot.setMinimumSize(120, 110)
+        plot.set_dark(self._dark)
+        self._grid.addWidget(plot, row, column)
+        self._made.append(plot)
+        return plot
+
+    def pieces(self) -> list[Callable[[], object]]:
+        """Calls that make one plot each, ahead of its need."""
+        names = ("energy_parity", "force_parity", "energy_errors", "force_errors")
+        return [partial(getattr, self, name) for name in names]
 
     def set_dark(self, dark: bool) -> None:
         """Follow the theme."""
-        for plot in self.plots:
+        self._dark = dark
+        for plot in self._made:
             plot.set_dark(dark)
 
     def show_fit(self, fit: Fit, name: str, unit: EnergyUnit) -> None:
@@ -76,27 +110,24 @@ class FitErrors(QWidget):
             return
         (fit, name, unit), self._later = self._later, None
         self.headline.setText(self._numbers(fit, unit))
-        e, k, force = fit.errors, 1.0 / unit.ev, f"{unit.label}/Å"
-        zero = float(e.energies.min()) if len(e.energies) else 0.0
-        self.energy_parity.set_data(
-            (e.energies - zero) * k,
-            (e.predicted_energies - zero) * k,
-            quantity="energy",
-            unit=unit.label,
-            label=name,
-        )
-        self.force_parity.set_data(
-            e.forces * k, e.predicted_forces * k, quantity="force", unit=force, label=name
-        )
-        self.energy_errors.set_data(
-            (e.predicted_energies - e.energies) * k,
-            quantity="energy",
-            unit=unit.label,
-            label=name,
-        )
-        self.force_errors.set_data(
-            (e.predicted_forces - e.forces) * k, quantity="force", unit=force, label=name
-        )
+        # one plot per turn of the event loop: to draw and paint all four takes 60 ms
+        for key in ("energy_parity", "force_parity", "energy_errors", "force_errors"):
+            self._turns.ask(self, key, partial(self._plot, key, fit, name, unit))
+
+    def _plot(self, key: str, fit: Fit, name: str, unit: EnergyUnit) -> None:
+        e, k = fit.errors, 1.0 / unit.ev
+        if key.startswith("energy"):
+            zero = float(e.energies.min()) if len(e.energies) else 0.0
+            true, predicted = (e.energies - zero) * k, (e.predicted_energies - zero) * k
+            quantity, text = "energy", unit.label
+        else:
+            true, predicted = e.forces * k, e.predicted_forces * k
+            quantity, text = "force", f"{unit.label}/Å"
+        plot = getattr(self, key)
+        if isinstance(plot, ParityPlot):
+            plot.set_data(true, predicted, quantity=quantity, unit=text, label=name)
+        else:
+            plot.set_data(predicted - true, quantity=quantity, unit=text, label=name)
 
     @staticmethod
     def _numbers(fit: Fit, unit: EnergyUnit) -> str:

@@ -49,7 +49,7 @@ class FitFrames(QWidget):
         self.unit: EnergyUnit = session.unit
         self.item_id, self.name, self._dark = "", "", session.dark
         self.frames = np.zeros(0, dtype=np.int64)
-        self.force, self.energy = np.zeros(0), np.zeros(0)
+        self.force, self.energy, self.sigma = np.zeros(0), np.zeros(0), np.zeros(0)
         self.order = np.zeros(0, dtype=np.int64)  # worst first
         self._wanted = -1
         self._stale = False
@@ -102,6 +102,8 @@ class FitFrames(QWidget):
         new = item_id != self.item_id
         self.item_id, self.name, self.unit = item_id, name, unit
         self.frames, self.force, self.energy = frame_errors(fit)
+        sigma = np.asarray(fit.errors.frame_sigma)
+        self.sigma = sigma if len(sigma) == len(self.frames) else np.zeros(0)
         if new:
             self._wanted = -1
         known = bool(np.isfinite(self.energy).any())
@@ -143,20 +145,22 @@ class FitFrames(QWidget):
         size = np.nan_to_num(self._size(), nan=-1.0)
         self.order = np.argsort(-size, kind="stable")
         unit = self.unit
-        columns = (
+        columns = [
             Column("Frame", digits=0, tip="number in the data set, from 1"),
             Column("Force MAE", f"{unit.label}/Å", unit.digits, "mean over its force components"),
             Column("Energy error", unit.label, unit.digits, "predicted minus reference"),
-        )
-        scale = 1.0 / unit.ev
+        ]
+        values = [self.force, self.energy]
+        if len(self.sigma):
+            tip = "standard deviation that the force field gives its own energy"
+            columns.append(Column("σ(E)", unit.label, unit.digits, tip))
+            values.append(self.sigma)
+        scaled = np.array(values)[:, self.order].T / unit.ev
         rows = [
-            Row(str(f), (f + 1, fe * scale, en * scale))
-            for f, fe, en in zip(
-                self.frames[self.order].tolist(), self.force[self.order].tolist(),
-                self.energy[self.order].tolist(), strict=True,
-            )
-        ]  # fmt: skip
-        self.table.set_table(columns, rows)
+            Row(str(f), (f + 1, *row))
+            for f, row in zip(self.frames[self.order].tolist(), scaled.tolist(), strict=True)
+        ]
+        self.table.set_table(tuple(columns), rows)
         self._draw()
         self._tell()
 
@@ -187,13 +191,16 @@ class FitFrames(QWidget):
 
     def numbers(self) -> Numbers:
         """Header and rows of the strip."""
-        header = ("frame", f"force MAE ({self.unit.label}/Å)", f"energy error ({self.unit.label})")
-        scale = 1.0 / self.unit.ev
-        rows = [
-            (int(self.frames[k]) + 1, float(self.force[k] * scale), float(self.energy[k] * scale))
-            for k in self.order
-        ]
-        return header, rows
+        unit, order = self.unit, self.order
+        columns = {
+            f"force MAE ({unit.label}/Å)": self.force,
+            f"energy error ({unit.label})": self.energy,
+        }
+        if len(self.sigma):
+            columns[f"sigma of the energy ({unit.label})"] = self.sigma
+        values = [(column[order] / unit.ev).tolist() for column in columns.values()]
+        rows = list(zip((self.frames[order] + 1).tolist(), *values, strict=True))
+        return ("frame", *columns), rows
 
     # -- one frame ----------------------------------------------------------------------------
     def go_to(self, frame: int) -> None:

@@ -14,6 +14,7 @@ from widgets.fit_data import FitData
 from widgets.fit_errors import FitErrors, quantity_text
 from widgets.fit_frames import FitFrames
 from widgets.fit_symmetry import FitSymmetry
+from widgets.parity import ErrorHistogram, ParityPlot
 from widgets.session import Session
 from widgets.tables import Column, Row, Table
 
@@ -56,7 +57,6 @@ class FitResult(QWidget):
         self.data = FitData(session, self)
         self.errors = FitErrors()
         self.headline = self.errors.headline
-        self.force_parity, self.force_errors = self.errors.force_parity, self.errors.force_errors
         self.frames = FitFrames(session, self.data)
         self.symmetry = FitSymmetry(session, self.data)
         self.curve = LiveCurve(name="training curve")
@@ -89,12 +89,26 @@ class FitResult(QWidget):
         outer.addWidget(self.tabs)
         self.show_none()
 
+    @property
+    def force_parity(self) -> ParityPlot:
+        """Forces, predicted against reference."""
+        return self.errors.force_parity
+
+    @property
+    def force_errors(self) -> ErrorHistogram:
+        """How often each error of a force component occurs."""
+        return self.errors.force_errors
+
     def _open(self, *titles: str) -> None:
         """Enable these pages, and go to the first where the present one is not among them."""
-        for k, title in enumerate(self.pages):
-            self.tabs.setTabEnabled(k, title in titles)
-        if self.tabs.tabText(self.tabs.currentIndex()) not in titles:
-            self.go_to(titles[0])
+        wanted = [title in titles for title in self.pages]
+        now = self.tabs.currentIndex()
+        # first what is wanted: Qt would show (and draw) any page where the present one goes
+        for k in sorted(range(len(wanted)), key=lambda k: (not wanted[k], k == now)):
+            if k == now and not wanted[k]:
+                self.go_to(titles[0])
+            if self.tabs.isTabEnabled(k) != wanted[k]:
+                self.tabs.setTabEnabled(k, wanted[k])
 
     def go_to(self, title: str) -> None:
         """Bring a page to the front."""
@@ -129,7 +143,7 @@ class FitResult(QWidget):
         self.fit, self.unit = None, unit
         self._forget_curves()
         self.symmetry.show_fit(None)
-        self._open("Split", "Curve")
+        self._open("Curve", "Split")
         self.go_to("Curve")
 
     def take_curve(self, payload: dict) -> None:

@@ -6,7 +6,7 @@ import threading
 from collections.abc import Callable
 from typing import Any
 
-from PySide6.QtCore import QObject, Signal
+from PySide6.QtCore import QObject, QTimer, Signal
 
 READING = "read item "  # how the names of the reading threads begin
 
@@ -34,8 +34,12 @@ def load_item(
     hop = _Hop(owner)
 
     def finish(call: Callable[[Any], None], value: Any) -> None:
-        hop.deleteLater()
-        call(value)
+        def take() -> None:
+            hop.deleteLater()
+            call(value)
+
+        # in a turn of its own: else what asked for it, this and the paint make one long turn
+        QTimer.singleShot(0, hop, take)
 
     hop.loaded.connect(lambda record: finish(done, record))
     hop.failed.connect(lambda text: finish(failed, text))

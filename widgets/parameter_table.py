@@ -29,6 +29,7 @@ from widgets.parameter_rows import Key
 from widgets.parameter_sort import PLACE_ROLE, SORT_ROLE, Sorter
 
 TERM, FORCE, PLACE, PHASE, PENALTY, REFIT, SOURCE = range(7)
+LEAST = 150  # pixels of the names of terms
 HEADS = ("Term", "Strength", "Position", "Phase", "Penalty", "Refit", "Source")
 TIPS = (
     "Atom types, and the atoms of each term",
@@ -85,12 +86,14 @@ class ParameterTable(QTreeWidget):
         self.setIndentation(12)
         self.header().setSectionResizeMode(QHeaderView.ResizeMode.Interactive)
         self.header().setStretchLastSection(True)
+        self.header().sectionResized.connect(lambda *_a: self._column_resized())
         self.document: Document | None = None
         self.unit: EnergyUnit | None = None
         self.dark = False
         self._lines: list[tuple[QTreeWidgetItem, list[Key]]] = []
         self._shape: tuple = ()
         self._filling = False
+        self._by_hand = False  # a header was dragged
         tip = "Types, atoms or source; Ctrl+C in the table copies all terms"
         line = QLineEdit(placeholderText="Filter", clearButtonEnabled=True)
         self.filter_box = named(line, "Filter terms", tip)  # for the panel to place
@@ -181,6 +184,23 @@ class ParameterTable(QTreeWidget):
                  "frozen")  # fmt: skip
         for column, text in enumerate(texts):
             self.setColumnWidth(column, measure(text) + (42 if column == 0 else 8))
+        self._room()
+
+    def _room(self) -> None:
+        """The names give way, down to LEAST: what is said about refits stays in sight."""
+        rest = sum(self.columnWidth(c) for c in range(TERM + 1, REFIT + 1))
+        natural = self.fontMetrics().horizontalAdvance("c3-c3-oh-ho  C1–C2–O3–H9") + 42
+        free = self.viewport().width() - rest
+        self.setColumnWidth(TERM, max(LEAST, min(natural, free)))
+
+    def resizeEvent(self, event) -> None:
+        super().resizeEvent(event)
+        if self._shape and not self._by_hand:
+            self._room()
+
+    def _column_resized(self) -> None:
+        """The width that a person has given stays."""
+        self._by_hand |= bool(QApplication.mouseButtons())
 
     def _write_units(self) -> None:
         assert self.unit is not None

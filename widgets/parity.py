@@ -12,7 +12,7 @@ from widgets.palette import color_of, inks
 from widgets.plot_tools import PlotMenu, PlotWidget, Table, paper
 
 BINS = 41
-MOST_POINTS = 5000  # drawn; more look the same and take longer
+MOST_POINTS = 2500  # drawn; more look the same and take longer
 TAIL = 99.5  # percent of the errors that the histogram shows in full
 
 

@@ -200,9 +200,21 @@ class PlainAxis(pg.AxisItem):
     (enableAutoSIPrefix(False) sets the factor once more, 0.14.0), and our titles have none.
     """
 
+    _html = ""
+
     def updateAutoSIPrefix(self) -> None:
         self.autoSIPrefixScale, self.labelUnitPrefix = 1.0, ""
         self._updateLabel()
+
+    def _updateLabel(self) -> None:
+        """Laid out only when it reads otherwise: it is called for every change of the range."""
+        html = self.labelString()
+        if html == self._html:
+            self.picture = None
+            self.update()
+        else:
+            self._html = html
+            super()._updateLabel()
 
 
 class PlotWidget(pg.PlotWidget):

@@ -15,6 +15,7 @@ from PySide6.QtWidgets import (
 
 from core.analyses.parameter_scan import ParameterScan
 from core.analyses.refit import ParameterChange, Refit
+from widgets.later import Refill
 from widgets.naming import named, push_button, text_label
 from widgets.parameter_document import Document, same_terms
 from widgets.parameter_rows import Key
@@ -83,7 +84,7 @@ class RefitTab(QWidget):
 
     def _connect(self) -> None:
         s = self.session
-        s.items_changed.connect(self._items_changed)
+        Refill(self, s, self._items_changed)
         s.unit_changed.connect(lambda _unit: self._redraw())
         s.theme_changed.connect(self.set_dark)
         self.form.changed.connect(self._check)

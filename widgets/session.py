@@ -16,6 +16,7 @@ from PySide6.QtGui import QUndoStack
 
 from core.molecule import Molecule
 from core.units import ENERGY_UNITS, EnergyUnit
+from widgets.later import Later
 
 
 @dataclass(frozen=True, eq=False)
@@ -70,6 +71,7 @@ class Session(QObject):
         self.unit: EnergyUnit = ENERGY_UNITS["kcal/mol"]
         self.dark = False
         self.undo = QUndoStack(self)
+        self.later = Later(self)  # what nobody waits for, a piece at a time
         self.geometries: Geometries | None = None
         self.frame = 0
         self.axes: tuple[tuple[int, ...] | None, tuple[int, ...] | None] = (None, None)

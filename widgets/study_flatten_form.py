@@ -8,13 +8,14 @@ import numpy as np
 
 from core.analyses.estimate import EstimateSpec
 from core.analyses.fit import FitSpec
-from core.analyses.flatten import FlattenSpec
+from core.analyses.flatten import FlattenSpec, compared
 from widgets.forms import NumberBox
 from widgets.naming import named, text_label
 from widgets.study_cost import Question
 from widgets.study_field import FieldChoice
 from widgets.study_form import StudyForm, count_box
 
+HALF = "Frames to compare on; 0 = half of what is left, at most 1000: the rest can be chosen"
 FEW = 3  # test frames that a group should have on average
 
 
@@ -26,15 +27,15 @@ class FlattenForm(StudyForm):
     def build(self) -> None:
         self.field = FieldChoice(self.settings)
         self.n_train = count_box(200, "Frames of the finished training set", low=2)
-        self.n_test = count_box(0, "Frames to compare on; 0 = all that are left, at most 1000")
+        self.n_test = count_box(0, HALF)
         self.groups = NumberBox("int", low=2, high=10_000)
         self.groups.set_value(50)
         named(self.groups, "Groups", "Groups of like shapes that the data set is sorted into")
         self.rounds = NumberBox("int", low=1, high=1000)
-        self.rounds.set_value(4)
+        self.rounds.set_value(8)
         named(self.rounds, "Rounds", "How often frames are added from the worst groups")
         self.begin = NumberBox("float", low=1, high=99)
-        self.begin.set_value(50)
+        self.begin.set_value(25)
         named(self.begin, "First share in %", "Share of the frames drawn at first, in %")
         self.trainings = text_label("Number of trainings", wrap=True)
         self.section("Data", (("", self.data),))
@@ -89,7 +90,8 @@ class FlattenForm(StudyForm):
             return rows
         usable = self.data.usable()
         asked = self.n_train.value() + self.n_valid.value() + self.n_test.value()
-        left = int(self.n_test.value()) or min(1000, usable - int(asked))
+        rest = usable - int(asked)
+        left = int(self.n_test.value()) or (compared(rest) if rest > 0 else 0)
         if not usable:
             rows.append("No frame has forces: groups are compared by their forces")
         elif asked > usable or left < 1:

@@ -20,6 +20,7 @@ from core.analyses.fit import FitSpec
 from core.dataset import Dataset
 from core.forcefields.info import Info
 from widgets.forms import Choice, Form
+from widgets.later import Refill
 from widgets.loading import load_item
 from widgets.naming import named, push_button, text_label
 from widgets.session import Session
@@ -48,7 +49,7 @@ class TrainingForm(QWidget):
         self._refusal = ""
         self._build()
         session.catalog_changed.connect(self.fill_fields)
-        session.items_changed.connect(self._items_changed)
+        Refill(self, session, self._items_changed)
         self.fill_datasets()
         self.fill_fields()
 

@@ -123,8 +123,15 @@ def run(options: argparse.Namespace, console: Console) -> dict[str, Any]:
     console.say(f"saved {options.out}")
     figures["info"] = dict(fit.info)
     figures["hyper"] = dict(fit.hyper)
+    figures["hyper_units"] = _units(console, fit.key)
     figures["n_train"] = len(fit.split.train)
     return figures
+
+
+def _units(console: Console, key: str) -> dict[str, str]:
+    """Units of the hyper-parameters that have one."""
+    rows = [p for info in console.engine.catalog() if info.key == key for p in info.parameters]
+    return {p.name: p.unit for p in rows if p.unit}
 
 
 def _start(options: argparse.Namespace, hyper: dict[str, Any]) -> str:
@@ -148,7 +155,15 @@ def error_figures(errors: Errors) -> dict[str, float]:
         "predict_single_ms": errors.predict_single_ms,
         "n_energies": errors.n_energies,
         "n_forces": errors.n_forces,
+        **_uncertainty(errors),
     }
+
+
+def _uncertainty(errors: Errors) -> dict[str, float]:
+    mean, rank = errors.uncertainty
+    if math.isnan(mean):
+        return {}
+    return {"sigma_mean_eV": mean, "sigma_error_rank_correlation": rank}
 
 
 def say_errors(console: Console, errors: Errors) -> None:
@@ -163,6 +178,10 @@ def say_errors(console: Console, errors: Errors) -> None:
             f"energies compared after a shift by their mean difference, "
             f"{errors.energy_shift:.4f} eV"
         )
+    mean, rank = errors.uncertainty
+    if math.isfinite(mean):
+        known = f", rank correlation with the error {rank:.2f}" if math.isfinite(rank) else ""
+        console.say(f"its own uncertainty of an energy: {_meV(mean)} meV on average{known}")
     for note in errors.notes.values():
         console.say(f"  {note}")
     if math.isfinite(errors.predict_bulk_ms):

@@ -382,9 +382,9 @@ def test_a_flattened_set_is_shown_before_and_after_and_can_be_trained_on(qtbot, 
     form = panel.flatten
     assert (form.n_train.value(), form.groups.value()) == (13, 4)
     form.rounds.set_value(2)
-    assert form.trainings.text() == "4 trainings, compared on 23 frames"
+    assert form.trainings.text() == "4 trainings, compared on 11 frames: few for so many groups"
     job = press(qtbot, panel, lab, FlattenSpec)
-    assert lab.specs[job].start == 0.5
+    assert lab.specs[job].start == 0.25
     lab.say(job, "curve", name="worst group", x=6, y=0.5, x_label="training frames", y_label="")
     lab.say(job, "curve", name="all frames", x=6, y=0.3, x_label="training frames", y_label="")
     assert showing(panel)

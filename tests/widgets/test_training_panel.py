@@ -222,11 +222,13 @@ def test_errors_parity_and_histogram_show_the_numbers_in_the_screens_unit(qtbot,
         assert number in text
     assert "meV/Å" in text
     parity = panel.result.force_parity
+    qtbot.waitUntil(lambda: len(panel.result.force_errors.errors) > 0)  # the last one drawn
     assert np.abs(parity.predicted - parity.reference - 40.0).max() < 1e-9
     edges, counts, beyond = panel.result.force_errors.bins()
     assert counts.sum() + beyond == 180
     assert edges[0] == -edges[-1]
     lab.session.set_unit(ENERGY_UNITS["eV"])
+    qtbot.waitUntil(lambda: parity.unit == "eV/Å")
     assert np.abs(parity.predicted - parity.reference - 0.04).max() < 1e-12
     assert panel.fits.model.columns[3].unit == "eV/Å"
     assert panel.fits.shown()[0][3] == "0.0400"

@@ -25,6 +25,7 @@ from widgets.background import in_background
 from widgets.empty import States
 from widgets.field_list import REF, built_in, trained
 from widgets.forms import Choice
+from widgets.later import Refill
 from widgets.naming import named, text_label, tool_button
 from widgets.palette import color_of
 from widgets.session import Session
@@ -92,7 +93,7 @@ class ComparisonPanel(QWidget):
         self._make_chooser()
         self._lay_out()
         session.project_changed.connect(self._project_changed)
-        session.items_changed.connect(self._items_changed)
+        Refill(self, session, self._items_changed)
         session.catalog_changed.connect(self._catalog_changed)
         session.unit_changed.connect(lambda _unit: self._show())
         session.theme_changed.connect(lambda _dark: self._show())

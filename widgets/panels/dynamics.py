@@ -22,6 +22,7 @@ from widgets.commands import AddItem
 from widgets.dynamics_form import DynamicsForm
 from widgets.empty import States
 from widgets.form_beside import in_a_row, lay_out
+from widgets.later import Refill
 from widgets.loading import load_item
 from widgets.run_data import RunData
 from widgets.run_head import RunHead
@@ -90,7 +91,7 @@ class DynamicsPanel(QWidget):
         self.follow.toggled.connect(lambda on: self._show_live() if on and self.job else None)
         self.plots.chosen.connect(self.show_frame)
         session.project_changed.connect(self._project_changed)
-        session.items_changed.connect(self._items_changed)
+        Refill(self, session, self._items_changed)
         session.item_selected.connect(self._item_selected)
         session.frame_changed.connect(lambda _frame: self._mark())
         session.geometries_changed.connect(lambda _geometries: self._mark())

@@ -14,6 +14,7 @@ from core.analyses.refit import Refit
 from core.bonding import why_not_dihedral
 from widgets import parameter_rows as rows
 from widgets.empty import States
+from widgets.later import Refill
 from widgets.parameter_bar import MAP, ParameterBar
 from widgets.parameter_document import Document
 from widgets.parameter_jobs import ScanMaker, TermsLoader, TermsSaver
@@ -92,7 +93,7 @@ class ParametersPanel(QWidget):
     def _connect(self) -> None:
         s = self.session
         s.project_changed.connect(self._project_changed)
-        s.items_changed.connect(self._items_changed)
+        Refill(self, s, self._items_changed)
         s.item_selected.connect(self._item_selected)
         s.axes_changed.connect(self._axes_changed)
         s.unit_changed.connect(self._unit_changed)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable
 from typing import Any
 
 from PySide6.QtCore import Qt
@@ -25,17 +26,16 @@ from widgets.form_scroll import FormScroll
 from widgets.forms import Choice
 from widgets.item_list import Live
 from widgets.job_bar import JobBar
+from widgets.later import Refill
 from widgets.loading import load_item
 from widgets.naming import named
 from widgets.session import Session
 from widgets.study_flatten_form import FlattenForm
-from widgets.study_flatten_view import FlattenView
 from widgets.study_form import StudyForm
 from widgets.study_learning_form import LearningForm
-from widgets.study_learning_view import LearningView
 from widgets.study_list import StudyList
 from widgets.study_search_form import SearchForm
-from widgets.study_search_view import SearchView
+from widgets.study_views import StudyViews
 
 SPECS = (LearningSpec, SearchSpec, FlattenSpec)
 RESULTS = (Learning, Search, Flatten)
@@ -72,14 +72,11 @@ class StudiesPanel(QWidget):
         self.search = SearchForm(session, settings)
         self.flatten = FlattenForm(session, settings)
         self.forms: tuple[StudyForm, ...] = (self.learning, self.search, self.flatten)
-        self.curves, self.trials = LearningView(session), SearchView(session)
-        self.groups = FlattenView(session)
-        self.views = (self.curves, self.trials, self.groups)
         self.what = named(Choice(), "What to study")
         for k, (text, tip) in enumerate(WHAT):
             self.what.addItem(text)
             self.what.setItemData(k, tip, Qt.ItemDataRole.ToolTipRole)
-        self.pages, self.pictures = QStackedWidget(), QStackedWidget()
+        self.pages, self.pictures = QStackedWidget(), StudyViews(session)
         self.states = States(self.pictures)
         self.head = JobBar("study")
         self.studies = StudyList(session, self.live, self._specs)
@@ -97,8 +94,6 @@ class StudiesPanel(QWidget):
             column.addWidget(FormScroll(form), 1)
             column.addWidget(form.foot)
             self.pages.addWidget(page)
-        for view in self.views:
-            self.pictures.addWidget(view)
         left = QWidget()
         column = QVBoxLayout(left)
         column.setContentsMargins(0, 0, 0, 0)
@@ -132,20 +127,27 @@ class StudiesPanel(QWidget):
     def _connect(self) -> None:
         s = self.session
         s.project_changed.connect(self._project_changed)
-        s.items_changed.connect(self._items_changed)
+        Refill(self, s, self._items_changed)
         s.unit_changed.connect(self._unit_changed)
         s.theme_changed.connect(self._theme_changed)
         s.item_selected.connect(self._selected_elsewhere)
         s.job_event.connect(self._job_event)
         for form in self.forms:
             form.requested.connect(self.start)
-        for view in (self.trials, self.groups):
-            view.fit_wanted.connect(self.propose)
+        self.pictures.fit_wanted.connect(self.propose)
         self.what.activated.connect(lambda _i: self._chosen())
         self.what.currentIndexChanged.connect(self.pages.setCurrentIndex)
         self.studies.row_selected.connect(s.item_selected)
         self.head.stop_asked.connect(lambda: self._end("stopping", s.stop))
         self.head.cancel_asked.connect(lambda: self._end("cancelling", s.cancel))
+
+    curves = property(lambda self: self.pictures.view(0))  # LearningView
+    trials = property(lambda self: self.pictures.view(1))  # SearchView
+    groups = property(lambda self: self.pictures.view(2))  # FlattenView
+
+    def pieces(self) -> list[Callable[[], object]]:
+        """What the first study would else have to make."""
+        return self.pictures.pieces()
 
     # -- session ------------------------------------------------------------------------------
     def _project_changed(self) -> None:
@@ -175,11 +177,11 @@ class StudiesPanel(QWidget):
             self._head()
 
     def _unit_changed(self, unit: Any) -> None:
-        for view in self.views:
+        for view in self.pictures.made.values():
             view.set_unit(unit)
 
     def _theme_changed(self, dark: bool) -> None:
-        for view in self.views:
+        for view in self.pictures.made.values():
             view.set_dark(dark)
         self.learning.fields.fill()
 
@@ -286,7 +288,7 @@ class StudiesPanel(QWidget):
             self._show("")
 
     def _view(self) -> Any:
-        return self.views[self.pictures.currentIndex()]
+        return self.pictures.view(self.pictures.currentIndex())
 
     def _turn_to(self, kind: int) -> None:
         self.what.setCurrentIndex(kind)

@@ -20,6 +20,7 @@ from core.analyses.surface import Surface, SurfaceSpec
 from core.engine.events import FINAL, Event
 from widgets.empty import States
 from widgets.form_beside import in_a_row, lay_out
+from widgets.later import Refill
 from widgets.loading import load_item
 from widgets.palette import inks
 from widgets.session import Session
@@ -90,7 +91,7 @@ class SurfacePanel(QWidget):
         self.form.changed.connect(self._form_changed)
         session.axes_changed.connect(self._axes_changed)
         session.project_changed.connect(self._project_changed)
-        session.items_changed.connect(self._items_changed)
+        Refill(self, session, self._items_changed)
         session.item_selected.connect(self._item_selected)
         session.job_added.connect(self._job_added)
         session.job_event.connect(self._job_event)

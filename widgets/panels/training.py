@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable
 from typing import Any
 
 from PySide6.QtCore import QEvent, QObject, Qt
@@ -22,6 +23,7 @@ from core.engine.events import FINAL
 from widgets.empty import States
 from widgets.fit_list import FitList, Live, state_text, waits
 from widgets.fit_result import FitResult, bytes_text
+from widgets.later import Refill
 from widgets.loading import load_item
 from widgets.naming import named, push_button, text_label
 from widgets.panels.jobs import time_left
@@ -67,6 +69,7 @@ class TrainingPanel(QWidget):
         self.session = session
         self.live: dict[str, Live] = {}  # by item id
         self.shown = ""  # item id on the right
+        self._starting = False
         self.form = TrainingForm(session)
         self.preview = SplitPreview(session, self._wanted_split)
         self.result = FitResult(session, self.preview)
@@ -102,7 +105,7 @@ class TrainingPanel(QWidget):
         head.addWidget(self.stop)
         head.addWidget(self.cancel)
         right = QWidget()
-        box = QVBoxLayout(right)
+        box = self._right = QVBoxLayout(right)
         box.setContentsMargins(0, 0, 0, 0)
         box.setSpacing(2)
         box.addLayout(head)
@@ -126,7 +129,7 @@ class TrainingPanel(QWidget):
     def _connect(self) -> None:
         s = self.session
         s.project_changed.connect(self._project_changed)
-        s.items_changed.connect(self._items_changed)
+        Refill(self, s, self._items_changed)
         s.catalog_changed.connect(lambda: self.fits.fill(self.shown))
         s.unit_changed.connect(self._unit_changed)
         s.theme_changed.connect(self._theme_changed)
@@ -140,6 +143,10 @@ class TrainingPanel(QWidget):
         self.stop.clicked.connect(lambda: self._end("stopping", s.stop))
         self.cancel.clicked.connect(lambda: self._end("cancelling", s.cancel))
 
+    def pieces(self) -> list[Callable[[], object]]:
+        """What the first result would else have to make."""
+        return self.result.errors.pieces()
+
     # -- session ------------------------------------------------------------------------------
     def _project_changed(self) -> None:
         self.live.clear()
@@ -152,7 +159,7 @@ class TrainingPanel(QWidget):
     def _items_changed(self, kind: str) -> None:
         if kind == "datasets":
             self.form.fill_datasets()
-        elif kind == "fits":
+        elif kind == "fits" and not self._starting:
             self.fits.fill(self.shown)
             ids = {i.id for i in self._items()}
             if self.shown and self.shown not in ids and self.shown not in self.live:
@@ -226,6 +233,7 @@ class TrainingPanel(QWidget):
     def start(self, spec: FitSpec, name: str) -> str:
         """Submit a fit as a new item of the project; returns the item's id ("" when refused)."""
         project = self.session.project
+        self._starting = True  # the list is filled once, when it is known what runs
         try:
             item = project.reserve("fits", name)
             spec = dataclasses.replace(spec, out=str(item.folder))
@@ -233,6 +241,8 @@ class TrainingPanel(QWidget):
         except (ValueError, OSError, RuntimeError) as error:
             self.states.failed("Training could not be started", str(error))
             return ""
+        finally:
+            self._starting = False
         self.live[item.id] = Live(job, name)
         self._items_changed("fits")  # the bridge tells the other panels
         self.form.suggest_again()
@@ -280,7 +290,8 @@ class TrainingPanel(QWidget):
             del self.live[item_id]
         if event.kind == "done":
             self._items_changed("fits")  # the bridge tells the other panels
-        self.fits.fill(self.shown)
+        else:
+            self.fits.fill(self.shown)
         if self.shown == item_id:
             self._show(item_id)
         else:
@@ -362,8 +373,12 @@ class TrainingPanel(QWidget):
         busy = live is not None and live.busy
         if live is not None and busy:
             self._progress(live)  # while hidden: the bar paints at once what is visible
-        for widget in (self.bar, self.stop, self.cancel, self.status):
-            widget.setVisible(busy)
+        if self.bar.isHidden() == busy:
+            self._right.setEnabled(False)  # laid out once, not for each of them: plots are slow
+            for widget in (self.bar, self.stop, self.cancel, self.status):
+                widget.setVisible(busy)
+            self._right.setEnabled(True)
+            self._right.activate()
 
     def _progress(self, live: Live) -> None:
         for button in (self.stop, self.cancel):

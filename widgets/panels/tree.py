@@ -139,8 +139,10 @@ class TreePanel(QWidget):
         self._quiet = True
         group.takeChildren()
         project = self.session.project
+        rows = []  # added together: the tree is laid out once
         for item in project.items(kind) if project is not None else ():
-            row = QTreeWidgetItem(group, [item.name])
+            row = QTreeWidgetItem([item.name])
+            rows.append(row)
             row.setData(0, ITEM, item.id)
             row.setData(0, KIND, kind)
             if not self.session.read_only:
@@ -153,22 +155,25 @@ class TreePanel(QWidget):
             elif not item.finished:
                 row.setText(1, self.running.get(item.id, "not finished"))
                 row.setForeground(1, self.palette().placeholderText())
-            row.setFirstColumnSpanned(not row.text(1))  # a narrow tree: room for the name
         if kind == "fits":
             for info in self.session.catalog:
-                row = QTreeWidgetItem(group, [info.label])
+                row = QTreeWidgetItem([info.label])
+                rows.append(row)
                 row.setForeground(0, self.palette().placeholderText())
                 use = "can be trained" if info.trainable else "ready to use"
                 if info.trainable and info.ready:
                     use = "ready to use, and can be fitted to data"
                 row.setToolTip(0, f"{info.label}: {use}\n{info.about}".strip())
                 row.setFlags(Qt.ItemFlag.ItemIsEnabled)
-                row.setFirstColumnSpanned(True)
         hint = next(h for k, _t, h in GROUPS if k == kind)
-        if not group.childCount() and hint:
-            row = QTreeWidgetItem(group, [hint])
+        if not rows and hint:
+            row = QTreeWidgetItem([hint])
             row.setFlags(Qt.ItemFlag.NoItemFlags)
-            row.setFirstColumnSpanned(True)
+            rows.append(row)
+        group.addChildren(rows)
+        for row in rows:  # a narrow tree: room for the name
+            if not row.text(1):
+                row.setFirstColumnSpanned(True)
         group.setHidden(kind in HIDDEN_WHEN_EMPTY and not self._items(group))
         self._quiet = False
         self._select(keep)
