@@ -184,6 +184,28 @@ def studies(camera: Photographer) -> None:
     camera.dark("studies-dark")
 
 
+def parameters(camera: Photographer) -> None:
+    """GAFF's terms with a torsion chosen, then what a refit did."""
+    camera.window.open_workspace("Parameters")
+    panel = camera.window.panel("Parameters")
+    camera.wait(lambda: panel.plots.current is not None, 30)
+    torsions = [("torsion", 0)]
+    panel.table.select(torsions)
+    panel._chosen(torsions)
+    camera.idle()
+    camera.take("parameters")
+    panel.tabs.setCurrentWidget(panel.refit)
+    tab = panel.refit
+    tab.form.data.setCurrentIndex(tab.form.data.findText("ethanol"))
+    tab.form.frames.set_value(300)
+    if camera.wait(tab.refit.isEnabled, 20):
+        tab.refit.click()
+        camera.idle()
+        tab.tabs.setCurrentIndex(1)
+    camera.take("refit")
+    camera.dark("refit-dark")
+
+
 def dynamics(camera: Photographer) -> None:
     """A run with the newest force field: live, then finished."""
     camera.window.open_workspace("Dynamics")
@@ -248,6 +270,7 @@ def main() -> int:
         camera.take("start")
         training(camera)
         studies(camera)
+        parameters(camera)
         surfaces(camera, relaxed=options.relaxed)
         dynamics(camera)
         comparison(camera)
