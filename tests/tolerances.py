@@ -58,3 +58,7 @@ ACE_DERIVATIVE = 1e-4  # relative to each function's largest slope, central diff
 LINEAR_SOLUTION = 1e-8  # coefficients of order 1, condition 1e3: solvers against the dense solution
 ACE_TWO_BODY = 2e-3  # eV/Å, mean force error of a pair potential fitted by 14 radial functions
 TRAINED_AGAIN = 1e-7  # relative, errors of the same training twice: sums in another order of BLAS
+LIMIT_ENERGY = 0.02  # eV of 6: a curve learnt at 13 distances, with a test's quick settings
+LIMIT_FORCE = 0.2  # eV/Å of 20, the same
+ONE_FRAME_FORCE = 0.02  # eV and eV/Å: one frame, held by a little noise
+FAR_FORCE = 1e-5  # eV/Å, atoms 10 000 Å apart; the inverse distances of sGDML fall as slowly as 1/r

@@ -47,7 +47,9 @@ class Errors:
     drawn at random); forces and predicted_forces (P,): a random 5000 components at most, for parity
     plots; frame_force_mae (M,) eV/Å and frame_energy_error (M,) eV (predicted minus reference), one
     per frame asked, NaN where there was nothing to compare. frames (M,): the frames asked, from 0
-    in the data set. element_force: symbol -> (MAE, RMSE) eV/Å of the force components on its atoms.
+    in the data set. frame_sigma (M,) eV: standard deviation that the field gives its own energy,
+    empty where it gives none. element_force: symbol -> (MAE, RMSE) eV/Å of the force components on
+    its atoms.
     predict_bulk_ms, predict_single_ms: milliseconds per geometry in large batches and one by one.
     """
 
@@ -71,6 +73,19 @@ class Errors:
     frames: np.ndarray = field(default_factory=lambda: np.zeros(0, dtype=np.int64))
     frame_energy_error: np.ndarray = field(default_factory=lambda: np.zeros(0))
     element_force: dict[str, tuple[float, ...]] = field(default_factory=dict)
+    frame_sigma: np.ndarray = field(default_factory=lambda: np.zeros(0))
+
+    @property
+    def uncertainty(self) -> tuple[float, float]:
+        """(mean frame_sigma eV, its rank correlation with the size of the energy error).
+
+        Spearman's coefficient: 1 where the field is surest where it is best; NaN = not known.
+        """
+        sigma, error = np.asarray(self.frame_sigma), np.abs(np.asarray(self.frame_energy_error))
+        if len(sigma) != len(error) or not np.isfinite(sigma).any():
+            return float("nan"), float("nan")
+        both = np.isfinite(sigma) & np.isfinite(error)
+        return _mean(sigma[np.isfinite(sigma)]), _rank_correlation(sigma[both], error[both])
 
 
 def run(spec: ErrorsSpec, context: Context) -> Errors:
@@ -112,7 +127,8 @@ def evaluate(
     """
     from core.fitting.evaluation import predict_frames, single_ms
 
-    energy, forces, bulk, notes = predict_frames(force_field, dataset, frames, context)
+    sigma = np.full(len(frames), np.nan)
+    energy, forces, bulk, notes = predict_frames(force_field, dataset, frames, context, sigma=sigma)
     true_e = np.full(len(frames), np.nan) if dataset.energies is None else dataset.energies[frames]
     true_f = np.full_like(forces, np.nan) if dataset.forces is None else dataset.forces[frames]
     ok_e = np.isfinite(true_e) & np.isfinite(energy)
@@ -157,6 +173,7 @@ def evaluate(
         frames=np.asarray(frames, dtype=np.int64),
         frame_energy_error=per_energy,
         element_force=_by_element(df, dataset.molecule.numbers),
+        frame_sigma=sigma if np.isfinite(sigma).any() else np.zeros(0),
     )
 
 
@@ -166,6 +183,14 @@ def _by_element(df: np.ndarray, numbers: np.ndarray) -> dict[str, tuple[float, .
         return {}
     parts = {SYMBOLS[int(z)]: df[:, numbers == z] for z in np.unique(numbers)}
     return {name: (_mean(np.abs(d)), _mean(d**2) ** 0.5) for name, d in parts.items()}
+
+
+def _rank_correlation(a: np.ndarray, b: np.ndarray) -> float:
+    """Spearman's coefficient of a and b (K,), ties in the order they come; NaN for fewer than 3."""
+    if len(a) < 3:
+        return float("nan")
+    first, second = (np.argsort(np.argsort(x, kind="stable"), kind="stable") for x in (a, b))
+    return float(np.corrcoef(first, second)[0, 1])
 
 
 def _mean(values: np.ndarray) -> float:

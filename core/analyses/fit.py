@@ -80,6 +80,7 @@ def run(spec: FitSpec, context: Context) -> Fit:
     from core.dataset import Dataset
     from core.engine import system
     from core.fitting.part import Part
+    from core.fitting.training import train
     from core.forcefields.base import ForceFieldError
     from core.forcefields.load import field_class, hyper_from, save_model
 
@@ -96,7 +97,7 @@ def run(spec: FitSpec, context: Context) -> Fit:
     start = time.perf_counter()
     part = Part(context, 0.0, 0.95, device=device)
     part.folder = spec.out  # a fit that was killed goes on from what it left there
-    model = cls.fit(dataset, split, hyper, part)
+    model = train(cls, dataset, split, hyper, part)
     seconds = time.perf_counter() - start
     label = spec.label or f"{cls.INFO.label}, {len(split.train)} frames"
     path = ""

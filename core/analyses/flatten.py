@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from core.analyses.fit import FitSpec, same_place
+from core.analyses.resumed import resumed
 from core.dataset import Split
 from core.wire import wire
 
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from core.dataset import Dataset
     from core.engine.context import Context
 
+MOST_COMPARED = 1000  #: frames to compare on where the person gives no number
 PARTIAL = "partial.npz"  #: rounds so far, in the folder of the job
 
 
@@ -26,16 +28,19 @@ class FlattenSpec:
 
     The data set is sorted into `groups` clusters. Starting from the share `start` of the frames,
     each of `rounds` rounds trains, looks at the force RMSE of every cluster among the frames not
-    held out, and adds frames from those worse than the mean, the more the worse they are.
-    Compared with as many frames drawn by fit.method; both judged on frames neither saw. Poltavsky &
-    Tkatchenko, J. Phys. Chem. Lett. 12, 6551 (2021), fig. 10. out: folder of the project's item; a
-    killed job goes on after the rounds in there.
+    held out, and adds the worst frames of those worse than the mean, the more the worse they are.
+    Compared with as many frames drawn by fit.method; both judged on frames neither saw: fit.n_test,
+    0 = half of what is left, at most 1000. Fonseca,
+    Poltavsky, Vassilev-Galindo & Tkatchenko, J. Chem. Phys. 154, 124102 (2021); Poltavsky &
+    Tkatchenko, J. Phys. Chem. Lett. 12, 6551 (2021), fig. 10. A frame with a wrong label is a bad
+    one too and will be chosen: look at the outliers of an import first. out: folder of the
+    project's item; a killed job goes on after the rounds in there.
     """
 
     fit: FitSpec
     groups: int = 50
-    start: float = 0.5
-    rounds: int = 4
+    start: float = 0.25
+    rounds: int = 8
     label: str = ""
     out: str = ""
 
@@ -76,6 +81,11 @@ class FlattenPart:
     rounds: np.ndarray
 
 
+def compared(left: int) -> int:
+    """How many of the frames left are kept to compare on: the others are there to be chosen."""
+    return min(MOST_COMPARED, max(1, left // 2))
+
+
 def run(spec: FlattenSpec, context: Context) -> Flatten:
     """See FlattenSpec. Raises ValueError, SplitError or ForceFieldError saying what to change."""
     import time
@@ -86,6 +96,7 @@ def run(spec: FlattenSpec, context: Context) -> Flatten:
     from core.dataset import Dataset
     from core.fitting.clusters import clusters
     from core.fitting.part import Part
+    from core.fitting.splits import usable
     from core.forcefields.load import field_class
 
     if not 0 < spec.start < 1 or spec.rounds < 1 or spec.groups < 2:
@@ -93,7 +104,12 @@ def run(spec: FlattenSpec, context: Context) -> Flatten:
     begin = time.perf_counter()
     storage.make_folder(spec.out)
     dataset = storage.load(spec.fit.dataset, Dataset)
-    split, notes = drawn(spec.fit, dataset, field_class(spec.fit.key).INFO)
+    info = field_class(spec.fit.key).INFO
+    fit = spec.fit
+    if not fit.n_test:
+        pool, _ = usable(dataset, energies_suffice=info.energies_suffice)
+        fit = dataclasses.replace(fit, n_test=compared(len(pool) - fit.n_train - fit.n_valid))
+    split, notes = drawn(fit, dataset, info)
     if not len(split.test):
         raise ValueError("no frames are left to judge by: ask for fewer training frames")
     if dataset.forces is None or not dataset.has_forces[split.test].all():
@@ -107,7 +123,7 @@ def run(spec: FlattenSpec, context: Context) -> Flatten:
     chosen = split.train[:first]
     track: list[tuple[float, float]] = []
     partial = Path(spec.out) / PARTIAL if spec.out else None
-    before = _resumed(partial, mark(spec))
+    before = resumed(partial, FlattenPart, mark(spec))
     if before is not None:
         chosen, track = before.chosen, [(float(a), float(b)) for a, b in before.rounds.T]
         context.log(f"goes on after {len(track)} rounds that were there already")
@@ -131,9 +147,7 @@ def run(spec: FlattenSpec, context: Context) -> Flatten:
         worst = _by_group(rmse**2, label[frames]) ** 0.5
         track.append((float(np.nanmax(worst)), float(np.sqrt(np.mean(rmse**2)))))
         _draw(len(chosen), track[-1], context)
-        # a stream for each round: one that goes on draws what it would have drawn
-        rng = np.random.default_rng([spec.fit.seed, len(split.train), i])
-        chosen = np.concatenate([chosen, pick(frames, rmse, label[frames], int(more), rng)])
+        chosen = np.concatenate([chosen, pick(frames, rmse, label[frames], int(more))])
         if partial is not None:
             storage.save(partial, FlattenPart(mark(spec), chosen, np.array(track).T))
     after = dataclasses.replace(split, train=chosen, method="flattened")
@@ -168,23 +182,43 @@ def run(spec: FlattenSpec, context: Context) -> Flatten:
     return result
 
 
-def pick(
-    frames: np.ndarray, rmse: np.ndarray, group: np.ndarray, n: int, rng: np.random.Generator
-) -> np.ndarray:
+def pick(frames: np.ndarray, rmse: np.ndarray, group: np.ndarray, n: int) -> np.ndarray:
     """n of `frames` from the groups worse than the mean, as many as their RMSE exceeds it.
 
-    frames, rmse (eV/Å), group (P,). Within a group at random: its worst frames alone may be all of
-    one kind. Where the bad groups have too few frames, the worst of the others fill up.
+    frames, rmse (eV/Å), group (P,). A group's share does not depend on how large it is, and within
+    it the worst frames come first: drawn at random they repeat what is known, and do not flatten.
+    Where the bad groups have too few frames, the worst of the others fill up.
     """
     n = min(n, len(frames))
-    worst = _by_group(rmse**2, group) ** 0.5
-    mean = float(np.sqrt(np.mean(rmse**2)))
-    weight = np.nan_to_num(np.clip(worst - mean, 0, None))[group]
-    # Efraimidis & Spirakis: the n largest of log(u) / weight are a weighted draw without repeats
-    with np.errstate(divide="ignore"):
-        key = np.where(weight > 0, np.log(rng.random(len(frames))) / weight, -np.inf)
-    order = np.lexsort((-rmse, -key))
-    return frames[order[:n]]
+    order = np.argsort(-rmse, kind="stable")
+    size = np.bincount(group)
+    worst = np.nan_to_num(_by_group(rmse**2, group)) ** 0.5
+    share = np.clip(worst - float(np.sqrt(np.mean(rmse**2))), 0, None)
+    take = _apportion(share, size, n)
+    # place of each frame in its own group, the worst first
+    place = np.empty(len(frames), dtype=np.int64)
+    for k in np.flatnonzero(take):
+        mine = order[group[order] == k]
+        place[mine] = np.arange(len(mine))
+    first = take[group] > 0
+    first[first] = place[first] < take[group][first]
+    rest = order[~first[order]][: n - int(first.sum())]
+    return frames[np.concatenate([order[first[order]], rest])]
+
+
+def _apportion(share: np.ndarray, size: np.ndarray, n: int) -> np.ndarray:
+    """Whole numbers (K,) near n share / sum(share), none above its size; they may sum to less."""
+    take = np.zeros(len(share), dtype=np.int64)
+    if not share.sum():
+        return take
+    wanted = share / share.sum() * n
+    take = np.minimum(size, np.floor(wanted).astype(np.int64))
+    for _ in range(n - int(take.sum())):
+        left = np.where((take < size) & (share > 0), wanted - take, -np.inf)
+        if not np.isfinite(left).any():
+            break
+        take[int(left.argmax())] += 1
+    return take
 
 
 def _draw(frames: int, errors: tuple[float, float], context: Context) -> None:
@@ -203,20 +237,6 @@ def mark(spec: FlattenSpec) -> str:
     return json.dumps(pack(dataclasses.replace(spec, fit=fit, out="", label="")), sort_keys=True)
 
 
-def _resumed(partial: object, wanted: str) -> FlattenPart | None:
-    from pathlib import Path
-
-    from core import storage
-
-    if not isinstance(partial, Path) or not partial.is_file():
-        return None
-    try:
-        found = storage.load(partial, FlattenPart)
-    except storage.StorageError:
-        return None  # half a file is no result; the rounds are made again
-    return found if found.mark == wanted else None
-
-
 def _errors(
     spec: FlattenSpec,
     dataset: Dataset,
@@ -231,6 +251,7 @@ def _errors(
 
     whole: a request to stop does not cut the training short.
     """
+    from core.fitting import training
     from core.fitting.evaluation import predict_frames
     from core.fitting.judge import Quiet
     from core.forcefields.load import field_class, hyper_from
@@ -242,7 +263,7 @@ def _errors(
     part = Quiet(context, 0.0, 0.9, device=spec.fit.device)
     rest = Quiet(context, 0.9, 1.0)
     part.finishing = rest.finishing = whole
-    model = cls.fit(dataset, blind, values, part)
+    model = training.train(cls, dataset, blind, values, part)
     _, forces, _, _ = predict_frames(model, dataset, judged, rest)
     assert dataset.forces is not None
     rmse = np.sqrt(np.square(forces - dataset.forces[judged]).mean((1, 2)))

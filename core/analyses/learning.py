@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from core.analyses.resumed import resumed
 from core.wire import wire
 
 if TYPE_CHECKING:
@@ -120,7 +121,7 @@ def run(spec: LearningSpec, context: Context) -> Learning:
     if other is not None:
         check_atoms(other.molecule, dataset.molecule, what=f"the test set {other.name}")
     partial = Path(spec.out) / PARTIAL if spec.out else None
-    points = list(_resumed(partial, mark(spec)))
+    points = list(left.points) if (left := resumed(partial, LearningPart, mark(spec))) else []
     if points:
         context.log(f"goes on after {len(points)} points that were there already")
     have = {(p.label, p.n_train, p.repeat) for p in points}
@@ -228,20 +229,6 @@ def mark(spec: LearningSpec) -> str:
         test=same_place(spec.test, spec.out),
     )
     return json.dumps(pack(plain), sort_keys=True)
-
-
-def _resumed(partial: object, wanted: str) -> tuple[LearningPoint, ...]:
-    from pathlib import Path
-
-    from core import storage
-
-    if not isinstance(partial, Path) or not partial.is_file():
-        return ()
-    try:
-        found = storage.load(partial, LearningPart)
-    except storage.StorageError:
-        return ()  # half a file is no result; the points are computed again
-    return found.points if found.mark == wanted else ()
 
 
 SPEC = LearningSpec

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from core.analyses.fit import FitSpec, same_place
+from core.analyses.resumed import resumed
 from core.wire import wire
 
 if TYPE_CHECKING:
@@ -138,7 +139,7 @@ def run(spec: SearchSpec, context: Context) -> Search:
     blind = Split(split.train, none, none, seed=split.seed, method=split.method)
     partial = Path(spec.out) / PARTIAL if spec.out else None
     wanted = mark(spec)
-    trials = list(_resumed(partial, wanted))
+    trials = list(left.trials) if (left := resumed(partial, Search, wanted)) else []
     if trials:
         context.log(f"goes on after {len(trials)} trials that were there already")
     start = time.perf_counter()
@@ -235,20 +236,6 @@ def mark(spec: SearchSpec) -> str:
     fit = dataclasses.replace(spec.fit, out="", label="", split=None, dataset=place)
     plain = dataclasses.replace(spec, fit=fit, out="", label="", trials=1)
     return json.dumps(pack(plain), sort_keys=True)
-
-
-def _resumed(partial: object, wanted: str) -> tuple[Trial, ...]:
-    from pathlib import Path
-
-    from core import storage
-
-    if not isinstance(partial, Path) or not partial.is_file():
-        return ()
-    try:
-        found = storage.load(partial, Search)
-    except storage.StorageError:
-        return ()  # half a file is no result; the trials are made again
-    return found.trials if found.mark == wanted else ()
 
 
 SPEC = SearchSpec

@@ -17,10 +17,16 @@ SINGLE_SECONDS = 5.0  # slow programs are timed over fewer calls than SINGLE_CAL
 
 
 def predict_frames(
-    force_field: ForceField, dataset: Dataset, frames: np.ndarray, context: Context
+    force_field: ForceField,
+    dataset: Dataset,
+    frames: np.ndarray,
+    context: Context,
+    *,
+    sigma: np.ndarray | None = None,
 ) -> tuple[np.ndarray, np.ndarray, float, dict[str, str]]:
     """energy (K,) eV and forces (K,N,3) eV/Å of K frames (indices from 0).
 
+    sigma (K,) eV: filled with the standard deviations of the energies where the field knows them.
     Also the milliseconds per geometry in batches, and notes. Failed geometries are NaN and named
     in the notes; raises ForceFieldError when all fail.
     """
@@ -39,7 +45,9 @@ def predict_frames(
             if isinstance(result, str):
                 failed[done + i] = result
             else:
-                energy[done + i], forces[done + i] = result
+                energy[done + i], forces[done + i], known = result
+                if sigma is not None:
+                    sigma[done + i] = known
         # the first call also sets things up, unless it is all there is
         if done > 0 or size == len(frames):
             seconds, counted = seconds + spent, counted + size
@@ -59,11 +67,12 @@ def predict_frames(
 
 def _predict(
     force_field: ForceField, positions: np.ndarray
-) -> list[tuple[float, np.ndarray] | str]:
-    """One answer per geometry, or why there is none."""
+) -> list[tuple[float, np.ndarray, float] | str]:
+    """Energy, forces and sigma (NaN = not known) of each geometry, or why there are none."""
     try:
         answer: Prediction = force_field.predict(positions)
-        return list(zip(answer.energy, answer.forces, strict=True))
+        sigma = np.full(len(positions), np.nan) if answer.sigma is None else answer.sigma
+        return list(zip(answer.energy, answer.forces, sigma, strict=True))
     except ForceFieldError as error:
         if len(positions) == 1:
             return [str(error)]

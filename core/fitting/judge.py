@@ -8,6 +8,7 @@ import numpy as np
 
 from core.analyses.errors import Errors, evaluate
 from core.dataset import Dataset, Split
+from core.fitting import training
 from core.fitting.part import Part
 
 if TYPE_CHECKING:
@@ -39,7 +40,8 @@ def train(
     cls = field_class(key)
     start = time.perf_counter()
     values = hyper_from(cls, hyper)
-    model = cls.fit(dataset, split, values, Quiet(context, 0.0, FIT_SHARE, device=device))
+    part = Quiet(context, 0.0, FIT_SHARE, device=device)
+    model = training.train(cls, dataset, split, values, part)
     seconds = time.perf_counter() - start
     errors = evaluate(
         model,

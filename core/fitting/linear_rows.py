@@ -23,9 +23,22 @@ class StreamingQR:
     Golub & Van Loan, Matrix Computations, 4th ed. (2013), section 5.2. Q is never formed.
     """
 
-    def __init__(self, columns: int, *, device: str | torch.device = "cpu") -> None:
-        self.columns, self.rows = columns, 0
-        self.r = torch.zeros(0, columns + 1, dtype=torch.float64, device=torch.device(device))
+    def __init__(
+        self, columns: int, *, device: str | torch.device = "cpu", patience: int = 0
+    ) -> None:
+        """patience: rows that are gathered before the next decomposition (blocks may be small)."""
+        self.columns, self.rows, self.patience = columns, 0, patience
+        self._r = torch.zeros(0, columns + 1, dtype=torch.float64, device=torch.device(device))
+        self._waiting: list[torch.Tensor] = []
+
+    @property
+    def r(self) -> torch.Tensor:
+        """R of everything so far, (at most K + 1, K + 1)."""
+        if self._waiting:
+            stack = torch.cat([self._r, *self._waiting])
+            self._waiting = []
+            self._r = torch.linalg.qr(stack, mode="r").R
+        return self._r
 
     @staticmethod
     def bytes_needed(columns: int, block: int) -> float:
@@ -34,17 +47,20 @@ class StreamingQR:
 
     def add(self, rows: torch.Tensor, targets: torch.Tensor) -> None:
         """Add rows (m,K) with targets (m,); blocks of about K rows are the fastest."""
-        block = torch.cat([rows.to(self.r), targets.to(self.r)[:, None]], 1)
+        block = torch.cat([rows.to(self._r), targets.to(self._r)[:, None]], 1)
         if not bool(torch.isfinite(block).all()):
             raise ValueError("a row of the linear fit holds a number that is not finite")
-        self.r = torch.linalg.qr(torch.cat([self.r, block]), mode="r").R
+        self._waiting.append(block)
         self.rows += len(rows)
+        if sum(map(len, self._waiting)) >= self.patience:
+            _ = self.r
 
     def _scaled(self, prior: torch.Tensor | None) -> tuple[torch.Tensor, torch.Tensor, float]:
         """R S (k,K), Q^T y (k,) and the part of |y|² outside the columns' span."""
-        k = min(len(self.r), self.columns)
-        right, outside = self.r[:k, -1], float(self.r[k:, -1].square().sum())
-        r = self.r[:k, : self.columns]
+        full = self.r
+        k = min(len(full), self.columns)
+        right, outside = full[:k, -1], float(full[k:, -1].square().sum())
+        r = full[:k, : self.columns]
         return (r if prior is None else r * prior.to(r)), right, outside
 
     def ridge(self, lam: float, prior: torch.Tensor | None = None) -> Solution:

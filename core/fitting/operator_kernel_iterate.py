@@ -91,6 +91,12 @@ def iterate(
         f"{found.steps} iterations with {prepared.f.shape[1]} columns, residual "
         f"{found.residual:.1e} of the labels"
     )
+    if found.residual > TOLERANCE and not context.stopping:
+        notes["not converged"] = (
+            f"the residual should be {TOLERANCE:g}: give it more memory, a larger lambda or fewer "
+            "frames"
+        )
+        context.log(f"not converged: {notes['not converged']}")
     return found.x * scale
 
 

@@ -9,6 +9,7 @@ from typing import Any
 from core.analyses.search import Range, SearchSpec, Trial, Value, grid_values, score
 
 MOST = 2000  #: trainings of one search
+DIGITS = 3  #: of a number that Optuna proposes
 
 Ask = Callable[[Sequence[Trial]], dict[str, Value]]
 
@@ -57,7 +58,15 @@ def _asked(spec: SearchSpec, trials: Sequence[Trial]) -> dict[str, Value]:
                 state=optuna.trial.TrialState.FAIL if failed else optuna.trial.TrialState.COMPLETE,
             )
         )
-    return dict(study.ask(space).params)
+    asked = study.ask(space).params
+    return {r.name: _short(asked[r.name], r) for r in spec.ranges}
+
+
+def _short(value: Value, r: Range) -> Value:
+    """Digits that a person can read and type again, and no training can tell from the rest."""
+    if isinstance(value, float):
+        return min(max(float(f"{value:.{DIGITS}g}"), r.low), r.high)
+    return value
 
 
 def _distribution(r: Range) -> Any:

@@ -32,35 +32,6 @@ class SparseGPError(ArithmeticError):
     """The equations cannot be solved; the message says why."""
 
 
-class Triangle:
-    """Rows [A | y] folded into the R of their QR decomposition: R^T R = [A | y]^T [A | y]."""
-
-    def __init__(self, columns: int, *, dtype: torch.dtype, device: torch.device) -> None:
-        self.r = torch.zeros(0, columns + 1, dtype=dtype, device=device)
-        self.count = 0
-        self._waiting: list[torch.Tensor] = []
-
-    @property
-    def patience(self) -> int:
-        """Rows worth waiting for before the next decomposition."""
-        return 3 * self.r.shape[1]
-
-    def add(self, rows: torch.Tensor, values: torch.Tensor) -> None:
-        """rows (k,M) and values (k,)."""
-        self._waiting.append(torch.cat([rows, values[:, None]], 1))
-        self.count += len(rows)
-        if sum(len(w) for w in self._waiting) >= self.patience:
-            self.fold()
-
-    def fold(self) -> torch.Tensor:
-        """R of everything so far, (at most M+1, M+1)."""
-        if self._waiting:
-            stack = torch.cat([self.r, *self._waiting])
-            self._waiting = []
-            self.r = torch.linalg.qr(stack, mode="r").R if len(stack) > stack.shape[1] else stack
-        return self.r
-
-
 def factor(kernel: torch.Tensor) -> tuple[torch.Tensor, float]:
     """L (M,M) of K_mm + jitter, and the jitter. Raises SparseGPError."""
     size = float(kernel.diagonal().mean())

@@ -12,8 +12,9 @@ from core.dataset import Dataset, Split
 from core.descriptors.soap import Soap, mixing
 from core.descriptors.soap_kernel import SoapTerm
 from core.descriptors.two_body import pair_kinds
+from core.fitting.linear_rows import StreamingQR
 from core.fitting.part import Part
-from core.fitting.sparse_gp import SparseGPError, Triangle, factor, solve
+from core.fitting.sparse_gp import SparseGPError, factor, solve
 from core.fitting.sparse_gp_checks import check, check_memory, flops
 from core.fitting.sparse_gp_terms import Terms, cutoffs_of, pair_term, soap_shapes, transition
 from core.fitting.sparse_points import cur, farthest_points
@@ -26,6 +27,7 @@ POOL = 20_000  #: surroundings of one element among which sparse points are chos
 PAIR_POINTS = 25  #: distances per pair of elements, at most
 SPACING = 0.1  #: Å between them, at least: closer ones say the same
 MARGIN = 0.05  #: Å beyond the distances that occur
+PATIENCE = 3  #: rows for each column that are gathered before they are folded into a triangle
 BLOCK = 1.5e7  #: numbers in one block of rows and gradients: 120 MB
 REACH = 0.9  #: of the least distance in training: where the core repulsion begins
 SIGMAS = (0.03, 0.01, 0.003, 0.001, 0.0003)  #: eV/Å
@@ -169,8 +171,8 @@ class _Fit:
     # -- equations ----------------------------------------------------------------------------
     def _rows(self, terms: Terms, part: Part) -> tuple[torch.Tensor, torch.Tensor]:
         """R of [K | y] of energies and of forces."""
-        like: dict[str, Any] = {"dtype": self.x.dtype, "device": self.x.device}
-        energies, forces = (Triangle(terms.size, **like) for _ in range(2))
+        like: dict[str, Any] = {"device": self.x.device, "patience": PATIENCE * (terms.size + 1)}
+        energies, forces = (StreamingQR(terms.size, **like) for _ in range(2))
         work = 3 * len(self.numbers) * (terms.size + self._width(terms))
         size = max(1, int(BLOCK / work))
         e = f = None
@@ -195,7 +197,7 @@ class _Fit:
             if e is not None:
                 energies.add(rows[known[here]], e[here][known[here]])
             done += len(x)
-        return energies.fold(), forces.fold()
+        return energies.r, forces.r
 
     def _width(self, terms: Terms) -> int:
         """Numbers that one row of gradients takes while it is made."""

@@ -79,6 +79,7 @@ class ACEHyper:
         "molecules, 3.75 Å for others, whose many atoms in a larger sphere need a larger basis.",
         low=0.0,
         high=20.0,
+        automatic="5 Å for small molecules, else 3.75 Å",
     )
     w_y: float = hyper(
         0.5,
@@ -104,6 +105,7 @@ class ACEHyper:
         "times the cutoff in Å.",
         low=0.0,
         high=10.0,
+        automatic="0.4 times the cutoff in Å",
     )
     pair_functions: int = hyper(
         8,

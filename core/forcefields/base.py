@@ -72,6 +72,8 @@ class ForceField(ABC):
     Hyper: ClassVar[type] = NoHyper
     #: Hyper-parameters with which a fit on some 30 frames takes a few seconds (for tests).
     QUICK: ClassVar[dict[str, bool | int | float | str]] = {}
+    #: Bonds of the training frames: any; fixed (all frames are one topology); or may break.
+    BONDS: ClassVar[str] = "any"
 
     def __init__(
         self, molecule: Molecule, hyper: Any = None, *, device: str = "cpu", dtype: str = "float64"

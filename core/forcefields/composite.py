@@ -87,7 +87,9 @@ class Composite(ForceField):
         absolute_energy=True,
     )
     Hyper = Hyper
-    QUICK: ClassVar[dict[str, bool | int | float | str]] = {"correction_settings": "sigma=20"}
+    QUICK: ClassVar[dict[str, bool | int | float | str]] = {
+        "correction_settings": "sigma=20, lam=1e-7"
+    }
 
     def __init__(
         self,
@@ -123,6 +125,7 @@ class Composite(ForceField):
             batched=all(i.batched for i in both),
             gpu=all(i.gpu for i in both),
             absolute_energy=correction.INFO.absolute_energy,
+            uncertainty=correction.INFO.uncertainty,
         )
 
     def energy(self, positions: torch.Tensor) -> torch.Tensor:
@@ -136,6 +139,10 @@ class Composite(ForceField):
         self.reasons = {**self.correction.reasons, **self.base.reasons}
         # the base may keep what it returned
         return energy + e, forces + f if self.whole else forces.index_add(1, self.place, f)
+
+    def sigma(self, positions: np.ndarray) -> np.ndarray | None:
+        """That of the correction: the base is taken as it is."""
+        return self.correction.sigma(positions[:, self.atoms])
 
     @cached_property
     def permutations(self) -> np.ndarray:
@@ -157,6 +164,7 @@ class Composite(ForceField):
         the base fails; and whatever the two fields refuse.
         """
         from core.fitting.part import Part
+        from core.fitting.training import check_bonds
         from core.forcefields.load import field_class
 
         learner = field_class(_allowed(hyper.correction, "correction"))
@@ -167,6 +175,9 @@ class Composite(ForceField):
         settings = hyper_from(learner, _settings(hyper.correction_settings, "correction"))
         atoms = chosen(hyper.atoms, len(dataset.molecule.numbers))
         base = _base(dataset, split, hyper, Part(context, 0.0, BASE_SHARE / 2))
+        if base.BONDS != "any":
+            frames, may = np.concatenate([split.train, split.valid]), base.BONDS == "may break"
+            check_bonds(base.INFO.label, base.molecule, dataset.positions, frames, may_break=may)
         rest = residual(dataset, split, base, atoms, Part(context, BASE_SHARE / 2, BASE_SHARE))
         correction = learner.fit(rest, split, settings, Part(context, BASE_SHARE, 1.0))
         notes = {"base": base.INFO.label, "correction": correction.INFO.label}

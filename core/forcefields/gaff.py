@@ -9,7 +9,7 @@ import dataclasses
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
 import torch
@@ -91,6 +91,7 @@ class GAFF(ForceField):
         elements=(1, 6, 7, 8, 9, 15, 16, 17, 35, 53),
     )
     Hyper = Hyper
+    BONDS: ClassVar[str] = "fixed"
 
     def __init__(
         self,

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
 import torch
@@ -64,6 +64,7 @@ class GAFFMorse(GAFF):
         elements=GAFF.INFO.elements,
     )
     Hyper = MorseHyper
+    BONDS: ClassVar[str] = "may break"
 
     def __init__(
         self,

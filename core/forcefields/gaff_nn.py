@@ -128,6 +128,7 @@ class GAFFNN(ForceField):
     )
     Hyper = Hyper
     QUICK: ClassVar[dict[str, bool | int | float | str]] = {"width": 6, "iterations": 40}
+    BONDS: ClassVar[str] = "fixed"
 
     def __init__(
         self,

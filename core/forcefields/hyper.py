@@ -53,6 +53,8 @@ def _typed(kind: str, value: Any) -> Any:
     if isinstance(value, np.generic):
         value = value.item()
     if kind == "str":
+        if isinstance(value, int | float) and not isinstance(value, bool):
+            return f"{value:g}"  # a command line takes "5" for a number
         return value if isinstance(value, str) else None
     if kind == "bool":
         words = {"true": True, "false": False, "yes": True, "no": False, "1": True, "0": False}

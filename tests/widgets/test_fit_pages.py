@@ -49,7 +49,7 @@ def panel(qtbot, lab):
     return made
 
 
-def add_fit(lab, name="sGDML 10", *, permutations=None, **hyper):
+def add_fit(lab, name="sGDML 10", *, permutations=None, sigma=(), **hyper):
     """A fit with errors per frame and element; its model holds these permutations."""
     item = lab.project.reserve("fits", name)
     spec = FitSpec("sgdml", str(lab.data.record), n_train=10, label=name, hyper=hyper)
@@ -58,6 +58,7 @@ def add_fit(lab, name="sGDML 10", *, permutations=None, **hyper):
     errors = dataclasses.replace(
         fit.errors, frame_force_mae=force, frame_energy_error=0.1 - force,
         frames=np.arange(15, 35), element_force={"H": (0.02, 0.03), "C": (0.08, 0.1)},
+        frame_sigma=np.asarray(sigma, dtype=float),
     )  # fmt: skip
     if permutations is not None:
         state = {"descriptors": np.ones((2, 36)), "permutations": np.asarray(permutations)}
@@ -123,6 +124,18 @@ def test_frames_by_energy_error(qtbot, panel, lab):
     frames.go_to(int(frames.frames[3]))
     qtbot.waitUntil(lambda: lab.session.geometries is not None)
     assert lab.session.frame == int(np.flatnonzero(frames.order == 3)[0])
+
+
+def test_the_uncertainty_stands_beside_the_error_where_there_is_one(qtbot, panel, lab):
+    sigma = np.linspace(0.1, 0.3, 20)
+    look_at(qtbot, panel, lab, add_fit(lab, sigma=sigma))
+    panel.result.go_to("Frames")
+    frames = panel.result.frames
+    header, rows = frames.numbers()
+    assert header[-1].startswith("sigma of the energy")
+    unit = lab.session.unit.ev
+    assert [r[-1] for r in rows] == pytest.approx((sigma / unit)[frames.order].tolist())
+    assert len(frames.table.shown()[0]) == 4
 
 
 def test_an_older_fit_without_frame_numbers_takes_its_test_frames(qtbot, panel, lab):

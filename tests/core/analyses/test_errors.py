@@ -151,3 +151,25 @@ def test_errors_by_element_and_by_frame(data):
     np.testing.assert_array_equal(found.frames, frames)
     assert found.frame_energy_error[2] == pytest.approx(1.0)
     assert np.abs(np.delete(found.frame_energy_error, 2)).max() < 1e-12
+
+
+class Unsure(Spring):
+    """Knows how far it is off: its sigma is a tenth of |r|²."""
+
+    def sigma(self, positions):
+        return 0.1 * np.square(positions).sum((1, 2))
+
+
+def test_a_field_that_knows_its_uncertainty_is_asked_for_it(data):
+    r2 = np.square(data.positions).sum((1, 2))
+    assert data.forces is not None
+    wrong = dataclasses.replace(data, energies=r2 / 2 + 3.0 + 0.01 * r2)  # off by more where larger
+    unsure = Unsure(ETHANOL)
+    unsure.INFO = dataclasses.replace(unsure.INFO, absolute_energy=True)
+    found = evaluate(unsure, wrong, np.arange(20), Context(), label="s", timing=False)
+    np.testing.assert_allclose(found.frame_sigma, 0.1 * r2[:20])
+    mean, rank = found.uncertainty
+    assert mean == pytest.approx(0.1 * r2[:20].mean())
+    assert rank == pytest.approx(1.0)
+    assert len(errors(data, timing=False).frame_sigma) == 0
+    assert np.isnan(errors(data, timing=False).uncertainty).all()

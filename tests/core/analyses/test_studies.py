@@ -159,6 +159,7 @@ def test_optuna_is_deterministic_and_resumes_as_if_nothing_had_happened(path, tm
     whole = search.run(dataclasses.replace(spec, out=""), Context())
     assert [t.values for t in found.trials] == [t.values for t in whole.trials]
     assert all(2.0 <= t.values["sigma"] <= 200.0 for t in found.trials)
+    assert all(t.values["sigma"] == float(f"{t.values['sigma']:.3g}") for t in found.trials)
     more = search.run(dataclasses.replace(spec, trials=7), Context())  # a few more of the same
     assert [t.values for t in more.trials[:6]] == [t.values for t in found.trials]
 
@@ -204,14 +205,28 @@ def test_a_search_where_everything_fails_has_no_winner(path):
 
 # -- flattening -----------------------------------------------------------------------------------
 def test_picks_come_from_the_bad_groups_first():
-    rng = np.random.default_rng(0)
     group = np.repeat([0, 1, 2], [50, 30, 20])
     rmse = np.where(group == 2, 1.0, np.where(group == 1, 0.2, 0.1))
-    got = flatten.pick(np.arange(100), rmse, group, 15, rng)
+    got = flatten.pick(np.arange(100), rmse, group, 15)
     assert len(set(got)) == 15
     assert (group[got] == 2).all()
-    more = flatten.pick(np.arange(100), rmse, group, 30, rng)
+    more = flatten.pick(np.arange(100), rmse, group, 30)
     assert np.bincount(group[more]).tolist() == [0, 10, 20]  # then the worst of the others
+    rmse[80:] += np.linspace(0.0, 0.5, 20)
+    assert set(flatten.pick(np.arange(100), rmse, group, 5)) == set(range(95, 100))
+
+
+def test_frames_are_left_to_choose_from():
+    assert flatten.compared(1260) == 630  # of what is left, half is compared on
+    assert flatten.compared(9000) == 1000
+    assert flatten.compared(1) == 1
+
+
+def test_a_small_group_gets_as_much_as_a_large_one():
+    group = np.repeat([0, 1, 2], [60, 30, 10])
+    rmse = np.where(group == 0, 0.1, 0.5)
+    got = flatten.pick(np.arange(100), rmse, group, 12)
+    assert np.bincount(group[got], minlength=3).tolist() == [0, 6, 6]
 
 
 def test_a_rare_shape_is_predicted_better_by_a_flattened_set(data, tmp_path):

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 import torch
 
-from core.fitting.sparse_gp import SparseGPError, Triangle, factor, solve, variance
+from core.fitting.linear_rows import StreamingQR
+from core.fitting.sparse_gp import SparseGPError, factor, solve, variance
 from tests.tolerances import SPARSE_EQUALS_FULL
 
 NOISE = 0.05
@@ -23,9 +24,9 @@ def data() -> tuple[torch.Tensor, torch.Tensor]:
 
 def sparse(x, y, points, sigma=NOISE):
     lower, _ = factor(kernel(points, points))
-    triangle = Triangle(len(points), dtype=x.dtype, device=x.device)
+    triangle = StreamingQR(len(points), patience=3 * len(points))
     triangle.add(kernel(x, points), y)
-    alpha, upper = solve([(triangle.fold(), sigma)], lower)
+    alpha, upper = solve([(triangle.r, sigma)], lower)
     return alpha, upper, lower
 
 
@@ -55,13 +56,13 @@ def test_blocks_are_the_whole(data):
     points = x[::3]
     rows = torch.cat([kernel(x + d, points) for d in np.linspace(0, 1, 30).tolist()])
     right = y.repeat(30)
-    whole = Triangle(len(points), dtype=x.dtype, device=x.device)
+    whole = StreamingQR(len(points), patience=3 * len(points))
     whole.add(rows, right)
-    parts = Triangle(len(points), dtype=x.dtype, device=x.device)
+    parts = StreamingQR(len(points), patience=3 * len(points))
     for a, b in zip(rows.split(7), right.split(7), strict=True):
         parts.add(a, b)
-    r, s = whole.fold(), parts.fold()
-    assert parts.count == len(rows)
+    r, s = whole.r, parts.r
+    assert parts.rows == len(rows)
     assert len(parts.r) <= len(points) + 1
     assert torch.allclose(r.T @ r, s.T @ s, rtol=1e-12, atol=1e-12)
 
@@ -73,10 +74,10 @@ def test_each_kind_has_its_noise(data):
     lower, _ = factor(kernel(points, points))
 
     def folded(times: int) -> torch.Tensor:
-        t = Triangle(len(points), dtype=x.dtype, device=x.device)
+        t = StreamingQR(len(points), patience=3 * len(points))
         for _ in range(times):
             t.add(kernel(x, points), y)
-        return t.fold()
+        return t.r
 
     one, _ = solve([(folded(100), 10.0 * NOISE)], lower)
     two, _ = solve([(folded(1), NOISE)], lower)
@@ -86,8 +87,8 @@ def test_each_kind_has_its_noise(data):
 def test_no_data_is_the_prior(data):
     x, _ = data
     lower, _ = factor(kernel(x, x))
-    empty = Triangle(len(x), dtype=x.dtype, device=x.device)
-    alpha, _ = solve([(empty.fold(), NOISE)], lower)
+    empty = StreamingQR(len(x), patience=3 * len(x))
+    alpha, _ = solve([(empty.r, NOISE)], lower)
     assert not alpha.any()
 
 

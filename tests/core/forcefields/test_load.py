@@ -9,6 +9,7 @@ import pytest
 
 from core import storage
 from core.fieldref import FieldRef
+from core.forcefields import discover
 from core.forcefields.base import ForceField, ForceFieldError, hyper
 from core.forcefields.info import Info
 from core.forcefields.load import Model, hyper_from, load_model, make, read_model, save_model
@@ -56,13 +57,21 @@ def test_values_of_the_right_type(given, result):
         ({"width": "wide"}, "width must be a number"),
         ({"flag": 2}, "flag must be true or false"),
         ({"kind": "c"}, "kind must be one of a, b"),
-        ({"kind": 1}, "kind must be text"),
+        ({"kind": 1}, "kind must be one of a, b"),
+        ({"kind": True}, "kind must be text"),
         ({"colour": 1}, "no parameter 'colour'; it has: flag, count, width, kind"),
     ],
 )
 def test_values_refused(given, message):
     with pytest.raises(ForceFieldError, match=message):
         hyper_from(Toy, given)
+
+
+def test_a_number_serves_where_a_text_is_asked():
+    """A command line cannot know that the one cutoff it was given is a list of them."""
+    gap = discover()["gap"]
+    assert hyper_from(gap, {"cutoffs": 5}).cutoffs == "5"
+    assert hyper_from(gap, {"cutoffs": 4.5}).cutoffs == "4.5"
 
 
 def test_unknown_key_lists_the_known():
