@@ -86,7 +86,7 @@ def run(options: argparse.Namespace, console: Console) -> dict[str, Any]:
 
 def _sgdml(options: argparse.Namespace, console: Console) -> dict[str, Any]:
     """A model file for the sgdml package."""
-    from core.fitting.sgdml_npz import write_package_model
+    from core.fitting.sgdml.npz import write_package_model
     from core.forcefields.errors import ForceFieldError
     from core.forcefields.load import load_model, read_model
 

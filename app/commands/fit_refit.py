@@ -121,7 +121,7 @@ def _turned(
     source: str, start: Parameters, profiles: list[Profile], console: Console
 ) -> list[tuple[int, int]]:
     """The bonds that the scans turn: as the file says (dihedrals=…), else from the geometries."""
-    from core.fitting.mm_driven import driven_bond
+    from core.fitting.mm.driven import driven_bond
 
     said = _stated(source, start)
     if said is not None and len(profiles) == 1:
@@ -221,7 +221,7 @@ def _shown(quantity: str, *values: float) -> list[str]:
 
 
 def _figures(found: Refit, around: list[tuple[int, int]]) -> dict[str, Any]:
-    from core.fitting.mm_options import UNITS
+    from core.fitting.mm.options import UNITS
 
     fit = found.fit
     return {

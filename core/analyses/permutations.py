@@ -53,8 +53,8 @@ def run(spec: PermutationsSpec, context: Context) -> Permutations:
     """See PermutationsSpec. Raises SymmetryError, StorageError or ForceFieldError."""
     from core import storage
     from core.dataset import Dataset
+    from core.fitting.sgdml.symmetry_choice import cycles, orbits, parse_skipped, text, without
     from core.fitting.symmetry import find_permutations
-    from core.fitting.symmetry_choice import cycles, orbits, parse_skipped, text, without
     from core.forcefields.load import load_model
 
     if bool(spec.dataset) == bool(spec.model):

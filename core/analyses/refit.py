@@ -72,7 +72,7 @@ class ParameterChange:
     """One fitted parameter, tied ones once.
 
     label: for a person, as "torsion c3-c3-oh-ho n=3"; quantity: "torsion.k" as in
-    `core.fitting.mm_options.UNITS`, in whose units before and after are; widths: the change in
+    `core.fitting.mm.options.UNITS`, in whose units before and after are; widths: the change in
     widths of its prior. frozen parameters are not listed.
     """
 

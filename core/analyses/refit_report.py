@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
     from core.analyses.errors import Errors
     from core.analyses.refit import ParameterChange, Profile, ProfileFit
-    from core.fitting.mm_options import Change
+    from core.fitting.mm.options import Change
     from core.mm.topology import Topology
     from core.molecule import Molecule
 
@@ -44,8 +44,8 @@ def profile_fit(
 ) -> ProfileFit:
     """The profile before and after; bonds: those whose torsions were fitted (() = not known)."""
     from core.analyses.refit import ProfileFit
-    from core.fitting.mm_driven import driven_bond
-    from core.fitting.torsion_refit import cause
+    from core.fitting.mm.driven import driven_bond
+    from core.fitting.mm.torsion_refit import cause
 
     have = np.isfinite(profile.energies)
     where = have if have.any() else np.ones(len(have), dtype=bool)

@@ -33,12 +33,12 @@ WHOLE = 1e-4  #: e, by which charges read from a file may miss the molecule's ch
 
 def run_refit(spec: RefitSpec, context: Context) -> Refit:
     """See `core.analyses.refit.run`."""
-    from core.fitting.mm_checkpoint import Keeper, fingerprint
-    from core.fitting.mm_field import options
-    from core.fitting.mm_flags import carried
-    from core.fitting.mm_profile import profiled
-    from core.fitting.mm_refit import notes, refit
-    from core.fitting.torsion_refit import is_chiral
+    from core.fitting.mm.checkpoint import Keeper, fingerprint
+    from core.fitting.mm.field import options
+    from core.fitting.mm.flags import carried
+    from core.fitting.mm.profile import profiled
+    from core.fitting.mm.refit import notes, refit
+    from core.fitting.mm.torsion_refit import is_chiral
     from core.forcefields.gaff import GAFF
     from core.forcefields.load import check_atoms, hyper_from, save_model
 
@@ -139,7 +139,7 @@ def run_refit(spec: RefitSpec, context: Context) -> Refit:
 
 
 def _check(spec: RefitSpec) -> None:
-    from core.fitting.mm_options import RefitError
+    from core.fitting.mm.options import RefitError
 
     if len(spec.topology.types) != len(spec.molecule.numbers):
         raise RefitError(

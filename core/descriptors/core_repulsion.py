@@ -16,7 +16,7 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from core.descriptors.soap_radial import smooth_cutoff, smooth_cutoff_and_slope
+from core.descriptors.soap.radial import smooth_cutoff, smooth_cutoff_and_slope
 from core.units import BOHR, HARTREE
 
 COULOMB = HARTREE * BOHR  #: eV Å, e²/(4 pi eps0)

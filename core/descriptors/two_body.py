@@ -11,7 +11,7 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from core.descriptors.soap_radial import smooth_cutoff, smooth_cutoff_and_slope
+from core.descriptors.soap.radial import smooth_cutoff, smooth_cutoff_and_slope
 
 
 def pair_kinds(numbers: np.ndarray) -> dict[tuple[int, int], np.ndarray]:

@@ -5,9 +5,9 @@ combination of invariant polynomials of the neighbour density,
 
     E = sum_i V1(z_i) + sum_i sum_k c_(z_i k) B_k(neighbours of i) + sum_pairs V2_rep(r)   (10, 17)
 
-with B_k up to correlation order 4 (five bodies): `core.descriptors.ace_radial` (eqs 12-16),
+with B_k up to correlation order 4 (five bodies): `core.descriptors.ace.radial` (eqs 12-16),
 `ace_density` (4, 5), `ace_coupling` and `ace_basis` (7-9); evaluation in `ace_model`, the fit
-(18-22) in `core.fitting.linear_ace`. Atoms of one element are equal; bonds are not known to it.
+(18-22) in `core.fitting.ace.fit`. Atoms of one element are equal; bonds are not known to it.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ import numpy as np
 import torch
 
 from core.dataset import Dataset, Split
-from core.descriptors.ace_design import pair_count
-from core.descriptors.ace_setup import Setup
+from core.descriptors.ace.design import pair_count
+from core.descriptors.ace.setup import Setup
 from core.fitting.cores import cores, one_core_each
 from core.forcefields.base import ForceField, ForceFieldError, hyper
 from core.forcefields.info import Info
@@ -273,8 +273,8 @@ class ACE(ForceField):
 
     @classmethod
     def fit(cls, dataset: Dataset, split: Split, hyper: Any, context: Context) -> Self:
-        """See `core.fitting.linear_ace`. Raises ForceFieldError on data that cannot be fitted."""
-        from core.fitting.linear_ace import fit_arrays
+        """See `core.fitting.ace.fit`. Raises ForceFieldError on data that cannot be fitted."""
+        from core.fitting.ace.fit import fit_arrays
 
         found = fit_arrays(dataset, split, hyper, context, cls)
         return cls(dataset.molecule, hyper, device=context.device, **found)
@@ -337,7 +337,7 @@ class ACE(ForceField):
     @classmethod
     def estimate(cls, molecule: Molecule, n_train: int, hyper: Any) -> tuple[float, float]:
         """(seconds, bytes) on a desktop processor with two cores."""
-        from core.fitting.linear_ace_setup import cost, expected_columns
+        from core.fitting.ace.setup import cost, expected_columns
 
         columns = expected_columns(molecule.numbers, n_train, hyper)
         return cost(len(molecule.numbers), n_train, columns, hyper.solver)

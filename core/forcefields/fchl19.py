@@ -1,9 +1,10 @@
 """FCHL19: a Gaussian process over atomic environments, trained on energies and forces.
 
 Descriptor: Christensen, Bratholm, Faber, von Lilienfeld, J. Chem. Phys. 152, 044107 (2020), see
-`core.descriptors.fchl19`. Model: Christensen, von Lilienfeld, Mach. Learn.: Sci. Technol. 1, 045018
-(2020), whose published errors on rMD17 it has; see `core.fitting.operator_kernel`. With x the
-environments of a geometry, t those of the training frames of the same element, both divided by the
+`core.descriptors.fchl19.representation`. Model: Christensen, von Lilienfeld, Mach. Learn.: Sci.
+Technol. 1, 045018 (2020), whose published errors on rMD17 it has; see
+`core.fitting.operator_kernel.kernel`. With x the environments of a geometry, t those of the
+training frames of the same element, both divided by the
 kernel width, A_t = sum_s alpha_s dt/ds over the directions s of its frame and b_t the weight of
 that frame's energy:
 
@@ -25,9 +26,9 @@ import numpy as np
 import torch
 
 from core.dataset import Dataset, Split
-from core.descriptors.fchl19 import FCHL19, Settings
+from core.descriptors.fchl19.representation import FCHL19, Settings
 from core.fitting.cores import cores, one_core_each
-from core.fitting.operator_kernel_model import ElementModel, ElementTensors
+from core.fitting.operator_kernel.model import ElementModel, ElementTensors
 from core.forcefields.base import ForceField, ForceFieldError, hyper
 from core.forcefields.info import Info
 from core.molecule import Molecule
@@ -246,8 +247,8 @@ class FCHL19Field(ForceField):
 
     @classmethod
     def fit(cls, dataset: Dataset, split: Split, hyper: Any, context: Context) -> Self:
-        """See `core.fitting.operator_kernel_fit`. Raises ForceFieldError on unfit data."""
-        from core.fitting.operator_kernel_fit import fit_model
+        """See `core.fitting.operator_kernel.fit`. Raises ForceFieldError on unfit data."""
+        from core.fitting.operator_kernel.fit import fit_model
 
         found = fit_model(dataset, split, hyper, context, cls)
         return cls(dataset.molecule, hyper, device=context.device, **found)
@@ -293,7 +294,7 @@ class FCHL19Field(ForceField):
     @classmethod
     def estimate(cls, molecule: Molecule, n_train: int, hyper: Any) -> tuple[float, float]:
         """(seconds, bytes) on a desktop processor with two cores."""
-        from core.fitting.operator_kernel_cost import cost
+        from core.fitting.operator_kernel.cost import cost
 
         return cost(molecule.numbers, n_train, hyper)
 

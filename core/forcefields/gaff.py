@@ -16,8 +16,8 @@ import torch
 
 from core.bonding import label, with_bonds
 from core.dataset import Dataset, Split
-from core.fitting.mm_field import FitHyper
-from core.fitting.mm_start import is_saved, saved_terms
+from core.fitting.mm.field import FitHyper
+from core.fitting.mm.start import is_saved, saved_terms
 from core.forcefields.base import ForceField, ForceFieldError, hyper
 from core.forcefields.info import Info
 from core.mm import energy as mm
@@ -141,10 +141,10 @@ class GAFF(ForceField):
 
     @classmethod
     def fit(cls, dataset: Dataset, split: Split, hyper: Any, context: Context) -> Self:
-        """Its parameters fitted to data, see `core.fitting.mm_refit`. Raises ForceFieldError."""
-        from core.fitting.mm_field import fit_terms
-        from core.fitting.mm_flags import carried
-        from core.fitting.mm_start import saved_flags
+        """Its parameters fitted to data, see `core.fitting.mm.refit`. Raises ForceFieldError."""
+        from core.fitting.mm.field import fit_terms
+        from core.fitting.mm.flags import carried
+        from core.fitting.mm.start import saved_flags
 
         molecule, topology = parametrise(dataset.molecule, hyper)
         found, notes = fit_terms(topology, dataset, split, hyper, context)
@@ -155,7 +155,7 @@ class GAFF(ForceField):
 
     @classmethod
     def estimate(cls, molecule: Molecule, n_train: int, hyper: Any) -> tuple[float, float]:
-        from core.fitting.mm_field import estimate
+        from core.fitting.mm.field import estimate
 
         return estimate(len(molecule.numbers), n_train)
 

@@ -127,8 +127,8 @@ class GAFFMorse(GAFF):
 
     @classmethod
     def fit(cls, dataset: Dataset, split: Split, hyper: Any, context: Context) -> Self:
-        """See `core.fitting.mm_refit`. Raises ForceFieldError."""
-        from core.fitting.mm_field import fit_terms
+        """See `core.fitting.mm.refit`. Raises ForceFieldError."""
+        from core.fitting.mm.field import fit_terms
 
         molecule, topology = parametrise(dataset.molecule, hyper)
         depth = start_depth(topology)

@@ -1,7 +1,7 @@
 """GAFF-NN: GAFF with its bonded terms replaced by small neural networks, trained on one molecule.
 
 Sauceda et al., J. Chem. Phys. 153, 124109 (2020), section IV E; the terms in `core.mm.neural`, how
-they are trained in `core.fitting.gaff_nn_fit`.
+they are trained in `core.fitting.neural.gaff_nn`.
 """
 
 from __future__ import annotations
@@ -190,8 +190,8 @@ class GAFFNN(ForceField):
 
     @classmethod
     def fit(cls, dataset: Dataset, split: Split, hyper: Any, context: Context) -> Self:
-        """See `core.fitting.gaff_nn_fit`. Raises ForceFieldError on data that cannot be fitted."""
-        from core.fitting.gaff_nn_fit import fit_parts
+        """See `core.fitting.neural.gaff_nn`. Raises ForceFieldError where data cannot be fitted."""
+        from core.fitting.neural.gaff_nn import fit_parts
 
         molecule, found = fit_parts(dataset, split, hyper, context, cls)
         return cls(molecule, hyper, device=context.device, **found)
@@ -232,7 +232,7 @@ class GAFFNN(ForceField):
     @classmethod
     def estimate(cls, molecule: Molecule, n_train: int, hyper: Any) -> tuple[float, float]:
         """(seconds, bytes) on a desktop processor with two cores."""
-        from core.fitting.gaff_nn_fit import cost
+        from core.fitting.neural.gaff_nn import cost
 
         return cost(len(molecule.numbers), n_train, hyper)
 

@@ -2,11 +2,11 @@
 
 Bartók & Csányi, Int. J. Quantum Chem. 115, 1051 (2015); Deringer et al., Chem. Rev. 121, 10073
 (2021). The energy is a sum of pair terms (`core.descriptors.two_body`) and of atomic terms
-(`core.descriptors.soap_kernel`), each a kernel expansion on its sparse points:
+(`core.descriptors.soap.kernel`), each a kernel expansion on its sparse points:
 
     E(x) = E_0 + sum_pairs sum_s alpha_s k_2(r, s) + sum_atoms sum_s alpha_s k(q_i, q_s)
 
-with all alpha from one linear least-squares problem (`core.fitting.sparse_gp`). E_0 is the mean
+with all alpha from one linear least-squares problem (`core.fitting.sparse_gp.gp`). E_0 is the mean
 training energy. Forces are written out; a test holds them to autograd.
 """
 
@@ -22,9 +22,9 @@ import torch
 
 from core.dataset import Dataset, Split
 from core.fitting.cores import cores, one_core_each
-from core.fitting.sparse_gp import factor, variance
-from core.fitting.sparse_gp_hyper import GAPHyper
-from core.fitting.sparse_gp_terms import Terms
+from core.fitting.sparse_gp.gp import factor, variance
+from core.fitting.sparse_gp.hyper import GAPHyper
+from core.fitting.sparse_gp.terms import Terms
 from core.forcefields.base import ForceField, ForceFieldError
 from core.forcefields.info import Info
 from core.molecule import Molecule
@@ -142,8 +142,8 @@ class GAP(ForceField):
 
     @classmethod
     def fit(cls, dataset: Dataset, split: Split, hyper: Any, context: Context) -> Self:
-        """See `core.fitting.sparse_gp_fit`. Raises ForceFieldError on data that do not fit."""
-        from core.fitting.sparse_gp_fit import fit_parts
+        """See `core.fitting.sparse_gp.fit`. Raises ForceFieldError on data that do not fit."""
+        from core.fitting.sparse_gp.fit import fit_parts
 
         found = fit_parts(dataset, split, hyper, context)
         return cls(dataset.molecule, hyper, device=context.device, **found)
@@ -205,7 +205,7 @@ class GAP(ForceField):
     @classmethod
     def estimate(cls, molecule: Molecule, n_train: int, hyper: Any) -> tuple[float, float]:
         """(seconds, bytes) on a desktop processor with two cores."""
-        from core.fitting.sparse_gp_fit import cost
+        from core.fitting.sparse_gp.fit import cost
 
         return cost(molecule.numbers, n_train, hyper)
 

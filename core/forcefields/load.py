@@ -132,12 +132,12 @@ def save_model(path: str | Path, field: ForceField, *, extra: dict[str, str] | N
 def read_model(path: str | Path) -> Model:
     """The record of a saved force field. Raises ForceFieldError naming the file and the cause.
 
-    A trained model of the sgdml package is read too (`core.fitting.sgdml_npz`).
+    A trained model of the sgdml package is read too (`core.fitting.sgdml.npz`).
     """
     from core.analyses.model_import import is_package_model
 
     if is_package_model(path):
-        from core.fitting.sgdml_npz import read_package_record
+        from core.fitting.sgdml.npz import read_package_record
 
         return read_package_record(path)
     try:

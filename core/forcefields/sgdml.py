@@ -31,8 +31,8 @@ from core.dataset import Dataset, Split
 from core.descriptors.extended import Descriptor
 from core.descriptors.extended_terms import TermError, check_terms, close_terms, no_terms
 from core.fitting.cores import cores, one_core_each
-from core.fitting.sgdml_float32 import Leading, h
-from core.fitting.sgdml_hyper import SGDMLHyper
+from core.fitting.sgdml.float32 import Leading, h
+from core.fitting.sgdml.hyper import SGDMLHyper
 from core.forcefields.base import ForceField, ForceFieldError
 from core.forcefields.info import Info
 from core.molecule import Molecule
@@ -238,8 +238,8 @@ class SGDML(ForceField):
 
     @classmethod
     def fit(cls, dataset: Dataset, split: Split, hyper: Any, context: Context) -> Self:
-        """See `core.fitting.sgdml_fit`. Raises ForceFieldError on data that cannot be fitted."""
-        from core.fitting.sgdml_fit import fit_arrays
+        """See `core.fitting.sgdml.fit`. Raises ForceFieldError on data that cannot be fitted."""
+        from core.fitting.sgdml.fit import fit_arrays
 
         found = fit_arrays(dataset, split, hyper, context, cls)
         return cls(dataset.molecule, hyper, device=context.device, dtype=hyper.precision, **found)
@@ -326,7 +326,7 @@ class SGDML(ForceField):
     @classmethod
     def estimate(cls, molecule: Molecule, n_train: int, hyper: Any) -> tuple[float, float]:
         """(seconds, bytes) on a desktop processor with two cores."""
-        from core.fitting.sgdml_fit import cost
+        from core.fitting.sgdml.fit import cost
 
         return cost(len(molecule.numbers), n_train, hyper)
 

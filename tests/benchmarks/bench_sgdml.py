@@ -64,7 +64,7 @@ def one(molecule: str, frames: int, solver: str, terms: str) -> dict[str, Any]:
     import torch
 
     from core.engine.context import Context
-    from core.fitting.sgdml_hyper import SGDMLHyper
+    from core.fitting.sgdml.hyper import SGDMLHyper
     from core.fitting.splits import draw
     from core.fitting.symmetry import find_permutations
     from core.forcefields.sgdml import SGDML

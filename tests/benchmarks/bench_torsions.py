@@ -20,8 +20,8 @@ from pathlib import Path
 import numpy as np
 
 from core.bonding import why_not_dihedral
-from core.fitting.mm_options import RefitError
-from core.fitting.torsion_refit import (
+from core.fitting.mm.options import RefitError
+from core.fitting.mm.torsion_refit import (
     TorsionFit,
     TorsionOptions,
     refit_torsions,

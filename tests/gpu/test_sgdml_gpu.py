@@ -8,7 +8,7 @@ import torch
 
 from core.dataset import Split
 from core.engine.context import Context
-from core.fitting.sgdml_hyper import SGDMLHyper
+from core.fitting.sgdml.hyper import SGDMLHyper
 from core.forcefields.sgdml import SGDML
 from tests.molecules import ethanol_frames, labelled
 from tests.tolerances import FLOAT32_FORCE, GPU_EQUALS_CPU, ITERATIVE_FORCE

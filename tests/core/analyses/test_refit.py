@@ -19,7 +19,7 @@ from core.analyses.refit import Profile, Refit, RefitSpec, run
 from core.bonding import moving_atoms
 from core.dataset import Dataset, Split
 from core.engine.context import Cancelled, Context
-from core.fitting.mm_options import RefitError
+from core.fitting.mm.options import RefitError
 from core.forcefields.base import ForceFieldError
 from core.forcefields.gaff import GAFF
 from core.forcefields.load import load_model, read_model

@@ -20,9 +20,9 @@ from core.fitting.checkpoint import SavedState
 from core.fitting.conjugate import Progress, conjugate_gradients
 from core.fitting.conjugate_kernel import KernelProduct
 from core.fitting.conjugate_nystrom import Nystrom
-from core.fitting.sgdml_data import Training
-from core.fitting.sgdml_hyper import SGDMLHyper
-from core.fitting.sgdml_solve import plan
+from core.fitting.sgdml.data import Training
+from core.fitting.sgdml.hyper import SGDMLHyper
+from core.fitting.sgdml.solve import plan
 from core.fitting.symmetry import close_group
 from core.forcefields.base import ForceFieldError
 from core.forcefields.sgdml import SGDML
@@ -43,7 +43,7 @@ def data() -> Dataset:
 @pytest.fixture(autouse=True)
 def few_columns(monkeypatch) -> None:
     """So small a system would be solved by its preconditioner alone."""
-    monkeypatch.setattr("core.fitting.sgdml_solve.FEW", 200)
+    monkeypatch.setattr("core.fitting.sgdml.solve.FEW", 200)
 
 
 def training(data: Dataset, *, energies: bool = False) -> Training:
@@ -199,10 +199,10 @@ KILLED = """
 import sys
 import numpy as np
 import core.fitting.checkpoint as checkpoint
-import core.fitting.sgdml_solve as sgdml_solve
+import core.fitting.sgdml.solve as sgdml_solve
 from core.dataset import Split
 from core.engine.context import Context
-from core.fitting.sgdml_hyper import SGDMLHyper
+from core.fitting.sgdml.hyper import SGDMLHyper
 from core.forcefields.sgdml import SGDML
 from tests.molecules import ethanol_frames, labelled
 checkpoint.EVERY = 0.0

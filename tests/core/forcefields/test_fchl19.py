@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 import core.fitting.checkpoint as checkpoint
-import core.fitting.operator_kernel_fit as fitting
-import core.fitting.operator_kernel_iterate as iteration
+import core.fitting.operator_kernel.fit as fitting
+import core.fitting.operator_kernel.iterate as iteration
 from core.analyses.importing import ImportSpec
 from core.analyses.importing import run as read
 from core.dataset import Dataset, Split

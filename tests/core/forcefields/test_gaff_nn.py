@@ -12,7 +12,7 @@ from core.analyses.parameters import FLAGS, Flag, flags_to_text
 from core.dataset import Dataset, Split
 from core.engine.context import Cancelled, Context
 from core.fitting import checkpoint
-from core.fitting.neural_fit import Pairs, blocks, design
+from core.fitting.neural.fit import Pairs, blocks, design
 from core.forcefields.base import ForceFieldError
 from core.forcefields.gaff import GAFF
 from core.forcefields.gaff_nn import GAFFNN

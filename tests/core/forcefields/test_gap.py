@@ -8,7 +8,7 @@ import torch
 
 from core.dataset import Dataset, Split
 from core.engine.context import Cancelled, Context
-from core.fitting import sparse_gp_checks
+from core.fitting.sparse_gp import checks as sparse_gp_checks
 from core.forcefields.base import ForceFieldError
 from core.forcefields.gap import GAP
 from core.forcefields.load import hyper_from, load_model, save_model
@@ -256,7 +256,7 @@ class Trigger(Context):
 
 
 def test_stop_keeps_the_frames_so_far(small, monkeypatch):
-    monkeypatch.setattr("core.fitting.sparse_gp_fit.BLOCK", 1e5)
+    monkeypatch.setattr("core.fitting.sparse_gp.fit.BLOCK", 1e5)
     model = GAP.fit(small, SPLIT, hyper(), Trigger("equations", "stop"))
     assert "stopped early" in model.notes["training frames"]
     assert np.isfinite(model.predict(small.positions).energy).all()

@@ -218,8 +218,8 @@ def test_float32_tells_how_far_it_is_off(data, tmp_path, values) -> None:
 def test_a_stop_during_the_closed_form_keeps_the_frames_that_are_ready(
     data, word, monkeypatch
 ) -> None:
-    monkeypatch.setattr("core.fitting.gradient_domain.PANEL", 105)  # five frames a panel
-    monkeypatch.setattr("core.fitting.gradient_domain.AFTER_STOP", 210)
+    monkeypatch.setattr("core.fitting.sgdml.gradient_domain.PANEL", 105)  # five frames a panel
+    monkeypatch.setattr("core.fitting.sgdml.gradient_domain.AFTER_STOP", 210)
     monkeypatch.setattr("core.fitting.cholesky.SOON", 0)
 
     def emit(kind, fraction, payload):

@@ -1,0 +1,1 @@
+"""The basis of the atomic cluster expansion."""

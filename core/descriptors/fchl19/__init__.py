@@ -1,0 +1,1 @@
+"""The FCHL19 representation."""

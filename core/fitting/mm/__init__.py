@@ -1,0 +1,1 @@
+"""Refit of molecular-mechanics terms."""

@@ -1,0 +1,1 @@
+"""Fit of networks for bonded terms."""

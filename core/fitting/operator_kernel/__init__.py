@@ -1,0 +1,1 @@
+"""Training of kernel models of energies and forces on atomic environments."""

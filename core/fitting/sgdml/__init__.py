@@ -1,0 +1,1 @@
+"""Training of sGDML: data, kernel matrix, solvers, files."""
