@@ -23,7 +23,7 @@ from core.molecule import Molecule
 from widgets.field_list import FieldCombo
 from widgets.loading import load_item
 from widgets.session import Session
-from widgets.surface_form import StartReader
+from widgets.surface.form import StartReader
 
 HYDROGEN_STEP = 1.0  # fs: X-H stretches have a period of about 9 fs
 HEAVY_STEP = 2.0  # fs: without hydrogen, double bonds at about 18 fs are the fastest

@@ -12,8 +12,8 @@ from core.analyses.surface import Axis
 from widgets.curves import Legend
 from widgets.palette import color_of, glyph_of, inks, marker_of
 from widgets.plot_tools import PlotMenu, PlotWidget, Table, paper
-from widgets.surface_grid import Map, Scale
-from widgets.surface_view import DegreeAxis
+from widgets.surface.grid import Map, Scale
+from widgets.surface.view import DegreeAxis
 
 
 class ProfileView(QWidget):

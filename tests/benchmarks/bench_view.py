@@ -47,7 +47,7 @@ def frame_times(molecule, size: tuple[int, int]) -> tuple[float, float, float]:
     """First picture, then median and worst of one frame with labels and a dihedral, in ms."""
     from PySide6.QtWidgets import QApplication
 
-    from widgets.molecule_view import MoleculeView
+    from widgets.molecule.view import MoleculeView
 
     view = MoleculeView()
     view.resize(*size)
@@ -79,7 +79,7 @@ def main() -> None:
     from PySide6.QtWidgets import QApplication
 
     app = QApplication.instance() or QApplication([])
-    from widgets.molecule_scene import Scene
+    from widgets.molecule.scene import Scene
 
     scene = Scene()
     print(f"OpenGL: {scene.renderer_name()}; screen pixels per point {app.devicePixelRatio():g}")

@@ -19,7 +19,7 @@ from core.units import ENERGY_UNITS, KB, KCAL_MOL
 from tests.molecules import ETHANOL, HYDROXYL, METHYL
 from tests.widgets.lab import MMFF, Lab
 from widgets.panels.dynamics import DynamicsPanel
-from widgets.run_data import RunData
+from widgets.run.data import RunData
 from widgets.session import Geometries
 
 AXES = (HYDROXYL, METHYL)

@@ -16,9 +16,9 @@ from core.storage import save
 from core.units import ENERGY_UNITS
 from tests.molecules import ETHANOL
 from tests.widgets.lab import MMFF, SGDML, UFF, Lab, make_fit
-from widgets.fit_symmetry import cycles, cycles_text, read_permutations, skipped_cycles
+from widgets.fit.symmetry import cycles, cycles_text, read_permutations, skipped_cycles
 from widgets.panels.training import TrainingPanel
-from widgets.training_delta import settings_from, settings_text
+from widgets.training.delta import settings_from, settings_text
 
 LEFT = Qt.MouseButton.LeftButton
 COMPOSITE = Info("composite", "Base + ML correction", "ML", trainable=True)

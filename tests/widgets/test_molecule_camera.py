@@ -8,9 +8,9 @@ import pytest
 from core.geometry import measure
 from tests.molecules import ETHANOL, HYDROXYL, METHYL
 from tests.tolerances import SUPERPOSED
-from widgets.molecule_camera import Camera, pick_atom, pick_bond, superpose
-from widgets.molecule_picks import dihedral_of_bond, parse_atoms
-from widgets.molecule_scene import atom_radii
+from widgets.molecule.camera import Camera, pick_atom, pick_bond, superpose
+from widgets.molecule.picks import dihedral_of_bond, parse_atoms
+from widgets.molecule.scene import atom_radii
 
 
 # -- geometry of the camera -------------------------------------------------------------------

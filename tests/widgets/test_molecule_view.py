@@ -127,8 +127,8 @@ def test_closing_gives_the_graphics_back_and_showing_again_works(panel):
 
 
 def test_a_machine_without_opengl_gets_a_sentence(qtbot, session, monkeypatch):
-    from widgets import molecule_canvas
-    from widgets.molecule_scene import NoOpenGL
+    from widgets.molecule import canvas as molecule_canvas
+    from widgets.molecule.scene import NoOpenGL
 
     def broken():
         raise NoOpenGL("no OpenGL 3.2 here")

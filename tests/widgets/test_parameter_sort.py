@@ -7,9 +7,9 @@ import pytest
 from core.analyses.parameters import ParametersSpec
 from tests.molecules import HYDROXYL, METHYL
 from tests.widgets.refit_lab import Working
-from widgets import parameter_rows as rows
 from widgets.panels.parameters import ParametersPanel
-from widgets.parameter_table import FORCE, HEADS, PHASE, TERM
+from widgets.parameter import rows
+from widgets.parameter.table import FORCE, HEADS, PHASE, TERM
 
 
 @pytest.fixture

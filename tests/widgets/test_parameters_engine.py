@@ -14,9 +14,9 @@ from core.fieldref import FieldRef
 from core.project import Project
 from tests.molecules import ETHANOL, HYDROXYL, METHYL, labelled
 from tests.tolerances import BATCH_EQUALS_SINGLE
-from widgets import parameter_rows as rows
 from widgets.panels.parameters import ParametersPanel
-from widgets.parameter_bar import MAP
+from widgets.parameter import rows
+from widgets.parameter.bar import MAP
 from widgets.session import Session
 
 SLOWEST = 0.5  # s: a redraw on a busy test machine; on a quiet one it takes 15 to 30 ms

@@ -17,11 +17,11 @@ from core.engine.context import Context
 from core.units import ENERGY_UNITS, KCAL_MOL
 from tests.molecules import ETHANOL, HYDROXYL, METHYL
 from tests.widgets.refit_lab import Working
-from widgets import parameter_rows as rows
 from widgets.panels.parameters import ParametersPanel
-from widgets.parameter_bar import MAP
-from widgets.parameter_follow import changed_kinds
-from widgets.parameter_layers import stacked, without_clashes
+from widgets.parameter import rows
+from widgets.parameter.bar import MAP
+from widgets.parameter.follow import changed_kinds
+from widgets.parameter.layers import stacked, without_clashes
 
 LEFT = Qt.MouseButton.LeftButton
 

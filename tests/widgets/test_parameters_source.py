@@ -12,8 +12,8 @@ from core.dataset import Dataset
 from core.engine.context import Context
 from tests.molecules import HYDROXYL, METHYL
 from tests.widgets.refit_lab import Working
-from widgets import parameter_bar
 from widgets.panels.parameters import ParametersPanel
+from widgets.parameter import bar as parameter_bar
 
 
 @pytest.fixture

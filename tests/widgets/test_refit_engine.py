@@ -18,7 +18,7 @@ from core.engine.context import Context
 from core.project import Project
 from tests.molecules import ETHANOL, HYDROXYL, METHYL, ethanol_frames, labelled
 from widgets.panels.parameters import ParametersPanel
-from widgets.refit_history import START
+from widgets.refit.history import START
 from widgets.session import Session
 
 BEHIND = 10.0  # s: an answer that had to wait for the training would take longer

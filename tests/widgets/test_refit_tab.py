@@ -16,15 +16,15 @@ from core.units import ENERGY_UNITS, KCAL_MOL
 from tests.molecules import HYDROXYL, METHYL, labelled
 from tests.tolerances import BATCH_EQUALS_SINGLE
 from tests.widgets.refit_lab import GAFF, Working, energies, make_refit, stronger
-from widgets import parameter_rows as rows
 from widgets.panels.parameters import ParametersPanel
-from widgets.parameter_bar import MAP
-from widgets.parameter_document import same_terms
-from widgets.parameter_plots import AFTER, BEFORE, CURRENT, ORIGINAL
-from widgets.refit_bars import NONE
-from widgets.refit_history import START
-from widgets.refit_rows import change_rows, keys_of
-from widgets.surface_overlays import PointReader
+from widgets.parameter import rows
+from widgets.parameter.bar import MAP
+from widgets.parameter.document import same_terms
+from widgets.parameter.plots import AFTER, BEFORE, CURRENT, ORIGINAL
+from widgets.refit.bars import NONE
+from widgets.refit.history import START
+from widgets.refit.rows import change_rows, keys_of
+from widgets.surface.overlays import PointReader
 
 
 @pytest.fixture

@@ -18,10 +18,10 @@ from core.engine.events import Event
 from core.units import ENERGY_UNITS
 from tests.widgets.lab import SGDML, Lab
 from widgets.panels.studies import StudiesPanel
-from widgets.study_learning_form import ladder
-from widgets.study_plot import LogAxis
-from widgets.study_ranges import proposed
-from widgets.study_scores import Scores
+from widgets.study.learning_form import ladder
+from widgets.study.plot import LogAxis
+from widgets.study.ranges import proposed
+from widgets.study.scores import Scores
 
 LEFT = Qt.MouseButton.LeftButton
 BUSY_AT_MOST = 0.15  # s of processor time: 50 ms on a quiet machine, tests share theirs

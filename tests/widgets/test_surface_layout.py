@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from widgets.surface_layout import EDGE_X, EDGE_Y, GOOD, PAD_X, PAD_Y, arrange
+from widgets.surface.layout import EDGE_X, EDGE_Y, GOOD, PAD_X, PAD_Y, arrange
 
 SQUARE = (1.0, 1.0)
 

@@ -10,8 +10,8 @@ from core.analyses.surface import Axis
 from core.units import KCAL_MOL
 from tests.molecules import ETHANOL
 from widgets.session import Session
-from widgets.surface_data import SurfaceData, blank_layer
-from widgets.surface_display import SurfaceDisplay
+from widgets.surface.data import SurfaceData, blank_layer
+from widgets.surface.display import SurfaceDisplay
 
 TURN = [Axis(a, -np.pi, np.pi - 2 * np.pi / 24, 24) for a in ((1, 0, 2, 8), (5, 1, 0, 2))]
 

@@ -12,11 +12,11 @@ from PySide6.QtTest import QTest
 from core.analyses import surface_tools as tools
 from core.analyses.surface import Axis
 from core.units import ENERGY_UNITS
-from widgets import surface_view
 from widgets.profile import ProfileView
-from widgets.surface_data import line_step, nice_limit, nice_step
-from widgets.surface_grid import Map, Scale, SurfaceGrid
-from widgets.surface_view import SurfaceView, colours, contour_path, smooth
+from widgets.surface import view as surface_view
+from widgets.surface.data import line_step, nice_limit, nice_step
+from widgets.surface.grid import Map, Scale, SurfaceGrid
+from widgets.surface.view import SurfaceView, colours, contour_path, smooth
 
 A, B = (0, 1, 2, 8), (3, 0, 1, 2)
 NONE = np.zeros(0, dtype=int)

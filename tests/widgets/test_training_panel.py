@@ -11,7 +11,7 @@ from core.analyses.fit import FitSpec
 from core.units import ENERGY_UNITS
 from tests.widgets.lab import Lab
 from widgets.panels.training import TrainingPanel
-from widgets.training_form import METHODS
+from widgets.training.form import METHODS
 
 LEFT = Qt.MouseButton.LeftButton
 

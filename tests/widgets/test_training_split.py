@@ -19,7 +19,7 @@ from tests.molecules import ETHANOL, HYDROXYL, METHYL
 from tests.widgets.lab import Lab
 from widgets.panels.training import TrainingPanel
 from widgets.split_view import REST, SplitView
-from widgets.training_split import REGION, region_problem
+from widgets.training.split import REGION, region_problem
 
 LEFT = Qt.MouseButton.LeftButton
 CHOSEN = Split(np.arange(12), np.arange(12, 15), np.arange(15, 35), 0, "flattening, round 2")

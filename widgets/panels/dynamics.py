@@ -24,11 +24,11 @@ from widgets.empty import States
 from widgets.form_beside import in_a_row, lay_out
 from widgets.later import Refill
 from widgets.loading import load_item
-from widgets.run_data import RunData
-from widgets.run_head import RunHead
-from widgets.run_plots import RunPlots
+from widgets.run.data import RunData
+from widgets.run.head import RunHead
+from widgets.run.plots import RunPlots
 from widgets.session import Geometries, Session
-from widgets.surface_overlays import SurfaceBehind
+from widgets.surface.overlays import SurfaceBehind
 
 FORM_WIDTH = 222
 LIVE_MS = 150  # the molecule view gets new frames this often

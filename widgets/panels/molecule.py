@@ -20,9 +20,9 @@ from PySide6.QtWidgets import (
 
 from core.bonding import why_not_dihedral
 from core.molecule import Molecule
-from widgets.molecule_measure import MINUS, atoms_name
-from widgets.molecule_picks import PickStrip, SetAxis, dihedral_of_bond
-from widgets.molecule_view import MoleculeView
+from widgets.molecule.measure import MINUS, atoms_name
+from widgets.molecule.picks import PickStrip, SetAxis, dihedral_of_bond
+from widgets.molecule.view import MoleculeView
 from widgets.naming import text_label, tool_button
 from widgets.playback import SPEEDS, Playback
 from widgets.session import Geometries, Session

@@ -12,18 +12,18 @@ from core.analyses.parameter_scan import ParameterScan
 from core.analyses.parameters import Parameters
 from core.analyses.refit import Refit
 from core.bonding import why_not_dihedral
-from widgets import parameter_rows as rows
 from widgets.empty import States
 from widgets.later import Refill
-from widgets.parameter_bar import MAP, ParameterBar
-from widgets.parameter_document import Document
-from widgets.parameter_jobs import ScanMaker, TermsLoader, TermsSaver
-from widgets.parameter_live import LivePlots
-from widgets.parameter_notice import NoticeLine
-from widgets.parameter_plots import ParameterPlots
-from widgets.parameter_rows import Key
-from widgets.parameter_terms import TermsTab
-from widgets.refit_tab import RefitTab
+from widgets.parameter import rows
+from widgets.parameter.bar import MAP, ParameterBar
+from widgets.parameter.document import Document
+from widgets.parameter.jobs import ScanMaker, TermsLoader, TermsSaver
+from widgets.parameter.live import LivePlots
+from widgets.parameter.notice import NoticeLine
+from widgets.parameter.plots import ParameterPlots
+from widgets.parameter.rows import Key
+from widgets.parameter.terms import TermsTab
+from widgets.refit.tab import RefitTab
 from widgets.session import Geometries, Session
 
 if TYPE_CHECKING:

@@ -21,7 +21,7 @@ from core.analyses.search import Search, SearchSpec
 from core.engine.events import FINAL
 from core.fieldref import runs_named_code
 from widgets.empty import States
-from widgets.fit_settings import FitSettings
+from widgets.fit.settings import FitSettings
 from widgets.form_scroll import FormScroll
 from widgets.forms import Choice
 from widgets.item_list import Live
@@ -30,12 +30,12 @@ from widgets.later import Refill
 from widgets.loading import load_item
 from widgets.naming import named
 from widgets.session import Session
-from widgets.study_flatten_form import FlattenForm
-from widgets.study_form import StudyForm
-from widgets.study_learning_form import LearningForm
-from widgets.study_list import StudyList
-from widgets.study_search_form import SearchForm
-from widgets.study_views import StudyViews
+from widgets.study.flatten_form import FlattenForm
+from widgets.study.form import StudyForm
+from widgets.study.learning_form import LearningForm
+from widgets.study.list import StudyList
+from widgets.study.search_form import SearchForm
+from widgets.study.views import StudyViews
 
 SPECS = (LearningSpec, SearchSpec, FlattenSpec)
 RESULTS = (Learning, Search, Flatten)

@@ -24,10 +24,10 @@ from widgets.later import Refill
 from widgets.loading import load_item
 from widgets.palette import inks
 from widgets.session import Session
-from widgets.surface_data import SurfaceData
-from widgets.surface_display import SurfaceDisplay
-from widgets.surface_form import SurfaceForm
-from widgets.surface_overlays import GridReader, LivePath, PointChooser, newest_surface
+from widgets.surface.data import SurfaceData
+from widgets.surface.display import SurfaceDisplay
+from widgets.surface.form import SurfaceForm
+from widgets.surface.overlays import GridReader, LivePath, PointChooser, newest_surface
 
 FORM_WIDTH = 236
 STALE = "Shown: a surface over other dihedrals. Compute draws the chosen ones."

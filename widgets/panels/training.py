@@ -21,15 +21,15 @@ from core.analyses.fit import Fit, FitSpec
 from core.dataset import Dataset
 from core.engine.events import FINAL
 from widgets.empty import States
-from widgets.fit_list import FitList, Live, state_text, waits
-from widgets.fit_result import FitResult, bytes_text
+from widgets.fit.list import FitList, Live, state_text, waits
+from widgets.fit.result import FitResult, bytes_text
 from widgets.later import Refill
 from widgets.loading import load_item
 from widgets.naming import named, push_button, text_label
 from widgets.panels.jobs import time_left
 from widgets.session import Session
-from widgets.training_form import TrainingForm
-from widgets.training_preview import SplitPreview
+from widgets.training.form import TrainingForm
+from widgets.training.preview import SplitPreview
 
 
 class FormScroll(QScrollArea):

@@ -1,0 +1,1 @@
+"""The molecule view."""

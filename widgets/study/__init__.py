@@ -1,0 +1,1 @@
+"""Learning curves, searches and flattened sets."""
