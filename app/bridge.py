@@ -20,8 +20,6 @@ BATCH_MS = 30  # events wait at most this long
 BUDGET = 0.012  # s of the window's thread that one batch may take before others get a turn
 NOTE_EVERY = 2.0  # s between notes of how far a job is
 NOTE = "progress.json"
-#: a failed run, fit or study that left one stays
-GOES_ON_FROM = ("checkpoint.npz", "checkpoint-*.npz", "partial.npz")
 
 
 class Bridge(QObject):
@@ -275,8 +273,8 @@ class Bridge(QObject):
             item = self.session.project.item(record.item)
         except (KeyError, ValueError):
             return
-        kept = any(any(item.folder.glob(name)) for name in GOES_ON_FROM)
-        if item.record.exists() or (kind == "failed" and kept):
+        # a failed one that can go on stays
+        if item.record.exists() or (kind == "failed" and item.under_way):
             return
         self.session.project.remove(item.id)
 

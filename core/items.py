@@ -15,6 +15,9 @@ VERSION = 1
 KINDS = ("molecules", "datasets", "fits", "surfaces", "runs", "errors", "studies")
 FILE = storage.PROJECT_FILE
 CARD = "item.json"
+#: what a run, fit or study leaves in its folder while it is under way: the same job started again
+#: goes on from there
+UNDER_WAY = ("checkpoint.npz", "checkpoint-*.npz", "partial.npz")
 MAX_NAME = 200
 
 
@@ -46,6 +49,11 @@ class Item:
     def finished(self) -> bool:
         """True once its record is there."""
         return self.record.is_file()
+
+    @property
+    def under_way(self) -> bool:
+        """True where a job that did not end left something to go on from."""
+        return any(any(self.folder.glob(name)) for name in UNDER_WAY)
 
 
 class ItemReader:

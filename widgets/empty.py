@@ -124,7 +124,15 @@ class States(QWidget):
         self.message.say(title, hint, busy=True)
         self.stack.setCurrentWidget(self.message)
 
-    def failed(self, title: str, hint: str = "", *, details: str = "") -> None:
+    def failed(
+        self,
+        title: str,
+        hint: str = "",
+        *,
+        details: str = "",
+        button: str = "",
+        on_click: Callable[[], object] | None = None,
+    ) -> None:
         """It did not work: what happened and what to do."""
-        self.message.say(title, hint, details=details)
+        self.message.say(title, hint, details=details, button=button, on_click=on_click)
         self.stack.setCurrentWidget(self.message)

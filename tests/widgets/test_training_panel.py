@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 from PySide6.QtCore import Qt
@@ -335,3 +337,28 @@ def test_the_form_is_never_cut_off_whatever_is_chosen(qtbot, lab):
     lab.session.catalog_changed.emit()
     view = panel.form_area.viewport()
     qtbot.waitUntil(lambda: panel.form.minimumSizeHint().width() <= view.width())
+
+
+def test_a_training_whose_worker_died_goes_on_from_its_checkpoint(qtbot, panel, lab):
+    job = press_train(qtbot, panel, lab)
+    lab.say(job, "started")
+    spec = lab.specs[job]
+    (Path(spec.out) / "checkpoint-sgdml.npz").write_bytes(b"")
+    lab.say(job, "failed", message="The worker died.")
+    message = panel.states.message
+    assert "What is done so far is kept" in message.hint.text()
+    qtbot.mouseClick(message.button, LEFT)
+    again = lab.jobs(FitSpec)[-1]
+    assert again != job
+    assert lab.specs[again] == spec  # the same question, in the same folder
+    lab.say(again, "started")
+    assert panel.live[panel.shown].busy
+    lab.finish_fit(again)
+    qtbot.waitUntil(lambda: say_ready(panel))
+
+
+def test_a_training_that_left_nothing_is_done_again_from_the_form(qtbot, panel, lab):
+    job = press_train(qtbot, panel, lab)
+    lab.say(job, "failed", message="It cannot be.")
+    assert "press Train again" in panel.states.message.hint.text()
+    assert not panel.states.message.button.isVisibleTo(panel)

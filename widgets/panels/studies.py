@@ -352,12 +352,8 @@ class StudiesPanel(QWidget):
         hint = f"{why} What is done so far is kept." if possible else why
         if not possible and not why:
             hint = "Start it again on the left."
-        self.states.failed(title, hint.strip(), details=details)
-        if possible:
-            self.states.message.say(
-                title, hint.strip(), details=details, button="Go on",
-                on_click=lambda: self._again(item_id),
-            )  # fmt: skip
+        self.states.failed(title, hint.strip(), details=details, button="Go on" if possible else "",
+                           on_click=lambda: self._again(item_id))  # fmt: skip
 
     def _again(self, item_id: str) -> None:
         self.live.pop(item_id, None)

@@ -6,11 +6,10 @@ import dataclasses
 from collections.abc import Callable
 from typing import Any
 
-from PySide6.QtCore import QEvent, QObject, Qt
+from PySide6.QtCore import Qt
 from PySide6.QtWidgets import (
     QHBoxLayout,
     QProgressBar,
-    QScrollArea,
     QSizePolicy,
     QSplitter,
     QVBoxLayout,
@@ -23,6 +22,7 @@ from core.engine.events import FINAL
 from widgets.empty import States
 from widgets.fit.list import FitList, Live, state_text, waits
 from widgets.fit.result import FitResult, bytes_text
+from widgets.form_scroll import FormScroll
 from widgets.later import Refill
 from widgets.loading import load_item
 from widgets.naming import named, push_button, text_label
@@ -30,25 +30,6 @@ from widgets.panels.jobs import time_left
 from widgets.session import Session
 from widgets.training.form import TrainingForm
 from widgets.training.preview import SplitPreview
-
-
-class FormScroll(QScrollArea):
-    """Scrolls a form up and down and is always as wide as the form needs."""
-
-    def __init__(self, form: QWidget) -> None:
-        super().__init__()
-        self.setWidgetResizable(True)
-        self.setFrameShape(QScrollArea.Shape.NoFrame)
-        self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
-        self.setWidget(form)
-        self.form = form
-
-    def eventFilter(self, watched: QObject, event: QEvent) -> bool:
-        """The form's rows come and go with the force field that is chosen."""
-        if event.type() == QEvent.Type.LayoutRequest and watched is self.form:
-            bar = self.verticalScrollBar().sizeHint().width()
-            self.setMinimumWidth(self.form.minimumSizeHint().width() + bar + 2)
-        return super().eventFilter(watched, event)
 
 
 class TrainingPanel(QWidget):
@@ -310,11 +291,7 @@ class TrainingPanel(QWidget):
                 self.result.take_curve(payload)
             self.states.ready() if live.curves else self._loading(item_id, live)
         elif live is not None:
-            self.states.failed(
-                f"“{live.name}” was not trained",
-                f"{live.problem} Change the form on the left and press Train again.",
-                details=live.details,
-            )
+            self._say_failed(live, item)
         elif item is None:
             self.shown = ""
             self._show_split()
@@ -331,6 +308,29 @@ class TrainingPanel(QWidget):
                 done=lambda fit: self._loaded(item_id, fit),
                 failed=lambda text: self._not_loaded(item_id, text),
             )
+
+    def _say_failed(self, live: Live, item: Any) -> None:
+        title, problem = f"“{live.name}” was not trained", live.problem
+        spec = getattr(self.session.jobs.get(live.job), "spec", None)
+        possible = item is not None and item.under_way and not self.session.read_only
+        if not possible or not isinstance(spec, FitSpec):
+            hint = f"{problem} Change the form on the left and press Train again."
+            self.states.failed(title, hint, details=live.details)
+            return
+        hint = f"{problem} What is done so far is kept."
+        self.states.failed(title, hint, details=live.details, button="Go on",
+                           on_click=lambda: self.go_on(item, spec))  # fmt: skip
+
+    def go_on(self, item: Any, spec: FitSpec) -> None:
+        """Hand in a training that was cut off once more; it goes on from its checkpoint."""
+        try:
+            job = self.session.submit(spec, title=f"Training {item.name}", device=spec.device)
+        except (ValueError, OSError, RuntimeError) as error:
+            self.states.failed("The training cannot be gone on with", str(error))
+            return
+        self.live[item.id] = Live(job, item.name)
+        self._items_changed("fits")
+        self._show(item.id)
 
     def _loading(self, item_id: str, live: Live) -> None:
         before = waits(self.live, item_id) - 1

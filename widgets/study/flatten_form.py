@@ -27,7 +27,7 @@ class FlattenForm(StudyForm):
     def build(self) -> None:
         self.field = FieldChoice(self.settings)
         self.n_train = count_box(200, "Frames of the finished training set", low=2)
-        self.n_test = count_box(0, HALF)
+        self.n_test = count_box(0, HALF, zero="half of the rest")
         self.groups = NumberBox("int", low=2, high=10_000)
         self.groups.set_value(50)
         named(self.groups, "Groups", "Groups of like shapes that the data set is sorted into")

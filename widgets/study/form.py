@@ -213,9 +213,9 @@ class StudyForm(QWidget):
             self.requested.emit(self.make(name), name)
 
 
-def count_box(value: int, tip: str, *, low: int = 0) -> NumberBox:
-    """A whole number."""
-    box = NumberBox("int", low=low, high=10_000_000)
+def count_box(value: int, tip: str, *, low: int = 0, zero: str = "") -> NumberBox:
+    """A whole number; zero: what 0 means, shown in its place."""
+    box = NumberBox("int", low=low, high=10_000_000, zero=zero)
     box.set_value(value)
     box.setToolTip(tip)
     return box

@@ -121,7 +121,9 @@ class LearningForm(StudyForm):
             3, "How often each size is drawn anew; the error bars are the spread", low=1
         )
         self.n_test = count_box(
-            0, "Frames to test on; 0 = all that the largest training leaves, at most 1000"
+            0,
+            "Frames to test on; 0 = all that the largest training leaves, at most 1000",
+            zero="all left",
         )
         self.fields = CandidateList(self.session, self.settings)
         self.trainings = text_label("Number of trainings", wrap=True)
