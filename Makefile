@@ -33,7 +33,7 @@ shots: $(READY)
 	@$(PY) -m resources.make_shots
 
 bench: $(READY)
-	@QT_QPA_PLATFORM=offscreen $(PY) -m tests.benchmarks
+	@QT_QPA_PLATFORM=offscreen $(PY) -m tests.benchmarks $(if $(FULL),--full)
 
 clean:
 	rm -rf .venv build *.egg-info .pytest_cache .mypy_cache .ruff_cache
