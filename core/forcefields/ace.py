@@ -58,10 +58,17 @@ class ACEHyper:
     hydrogen: float = hyper(
         2.0,
         label="Degrees less around H",
-        help="Hydrogens see what their neighbours see too; their functions are better spent on "
-        "heavier atoms.",
+        help="Hydrogens see what their neighbours see; heavier atoms need the functions more.",
         low=0.0,
         high=10.0,
+    )
+    rare: float = hyper(
+        2.0,
+        label="Degrees less around rare elements",
+        help="At most, above 12 atoms: 1 if the commonest heavy element has twice as many atoms.",
+        low=0.0,
+        high=10.0,
+        advanced=True,
     )
     order: int = hyper(
         0,
@@ -76,18 +83,20 @@ class ACEHyper:
         label="Cutoff",
         unit="Å",
         help="Neighbours further away do not act in many-body functions; 0 = 5 Å for small "
-        "molecules, 3.75 Å for others, whose many atoms in a larger sphere need a larger basis.",
+        "molecules, 3.5 Å for others, whose many atoms in a larger sphere need a larger basis.",
         low=0.0,
         high=20.0,
-        automatic="5 Å for small molecules, else 3.75 Å",
+        automatic="5 Å for small molecules, else 3.5 Å",
     )
     w_y: float = hyper(
-        0.5,
+        0.0,
         label="Weight of angular degree",
-        help="Degree = n + weight x l: more of it gives finer radial and coarser angular detail.",
-        low=0.1,
+        help="Degree = n + weight x l: more of it gives finer radial and coarser angular detail; "
+        "0 = 0.5 for small molecules, 0.35 for others.",
+        low=0.0,
         high=8.0,
         advanced=True,
+        automatic="0.5 for small molecules, else 0.35",
     )
     inner: float = hyper(
         0.6,
@@ -285,7 +294,8 @@ class ACE(ForceField):
         return {
             "elements": s.elements,
             "degrees": np.array(s.degrees),
-            "shape": np.array([s.w_y, s.cutoff, float(s.n_pair), s.pair_cutoff, s.hydrogen]),
+            "shape": np.array([s.w_y, s.cutoff, float(s.n_pair), s.pair_cutoff]),
+            "less": np.array(s.less or np.zeros(len(s.elements))),
             "r0": s.r0,
             "r_in": s.r_in,
             "most": s.most,
@@ -349,16 +359,22 @@ def _setup(state: dict[str, np.ndarray]) -> Setup:
     r0, r_in, most = state["r0"], state["r_in"], state["most"]
     z = len(elements)
     wrong = ""
+    if "less" not in state and shape.shape == (5,):  # a model of before there was one per element
+        less, shape = np.where(elements == 1, shape[4], 0.0), shape[:4]
+    else:
+        less = state["less"]
     if elements.dtype.kind != "i" or elements.ndim != 1 or not (np.diff(elements) > 0).all():
         wrong = "elements"
     elif not np.isfinite(degrees).all() or not 1 <= degrees.size <= 4:
         wrong = "degrees"
     elif degrees.max() > 60 or degrees.min() < 1:
         wrong = "degrees' range"
-    elif shape.shape != (5,) or not np.isfinite(shape).all():
+    elif shape.shape != (4,) or not np.isfinite(shape).all():
         wrong = "shape"
-    elif min(shape[[0, 1, 3]]) < 0.1 or not 0 <= shape[2] <= 20 or shape[4] < 0:
+    elif min(shape[[0, 1, 3]]) < 0.1 or not 0 <= shape[2] <= 20:
         wrong = "shape's values"
+    elif less.shape != (z,) or less.dtype.kind != "f" or not ((less >= 0) & (less < 60)).all():
+        wrong = "less"
     elif r0.shape != (pair_count(z),) or not np.isfinite(r0).all() or (r0 <= 0).any():
         wrong = "r0"
     elif r_in.shape != r0.shape or not ((r_in >= 0) & (r_in < min(shape[1], shape[3]))).all():
@@ -376,7 +392,7 @@ def _setup(state: dict[str, np.ndarray]) -> Setup:
         r_in=r_in,
         n_pair=int(shape[2]),
         pair_cutoff=float(shape[3]),
-        hydrogen=float(shape[4]),
+        less=tuple(less.tolist()),
         most=most,
     )
 

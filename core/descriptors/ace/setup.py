@@ -21,7 +21,8 @@ class Setup:
     """elements (Z,) atomic numbers, ascending; degrees D_1 … D_nu; w_y; cutoff Å; r0, r_in (T,) Å
     per unordered pair of elements; n_pair repulsive functions per pair of elements; most (Z,Z):
     the most neighbours of the second element that an atom of the first can have (-1: any number);
-    pair_cutoff Å of the repulsive pair functions; hydrogen: degrees less around hydrogen atoms.
+    pair_cutoff Å of the repulsive pair functions; less: degrees less around atoms of each element
+    (Z,), () = none.
     """
 
     elements: np.ndarray
@@ -33,12 +34,12 @@ class Setup:
     n_pair: int
     most: np.ndarray
     pair_cutoff: float
-    hydrogen: float = 0.0
+    less: tuple[float, ...] = ()
 
     def truncation(self, z: int) -> Truncation:
         """Of the basis around element z."""
         most = tuple(int(k) for k in self.most[z])
-        less = self.hydrogen if self.elements[z] == 1 else 0.0
+        less = self.less[z] if self.less else 0.0
         degrees = tuple(max(float(nu), d - less) for nu, d in enumerate(self.degrees, 1))
         return Truncation(degrees, self.w_y, most if min(most) >= 0 else None)
 

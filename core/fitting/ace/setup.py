@@ -17,6 +17,7 @@ from core.forcefields.base import ForceFieldError
 SPEED = 60e9  # float64 operations per second that two cores reach in large products
 MEMORY_BASE = 7e8  # bytes that torch, a block of rows and the data take anyway
 FEWEST, MOST = 300, 15_000  #: functions of a basis chosen by itself
+MOST_LARGE = 16_500  #: the same for molecules above SMALL
 PER_ROW = 1.5  #: functions per equation in a basis chosen by itself
 SMALL = 12  #: atoms up to which a cutoff of 5 Å is resolved by a basis of the usual size
 LEVELS = range(30)
@@ -83,7 +84,7 @@ def resolve(dataset: Dataset, train: np.ndarray, hyper: Any) -> Setup:
             f"{least[k]:.3f} Å apart; leave that frame out"
         )
     lonely, nearest = _loneliest(dataset.positions[train[:200]])
-    cutoff = hyper.cutoff or (5.0 if len(numbers) <= SMALL else 3.75)
+    cutoff = hyper.cutoff or (5.0 if len(numbers) <= SMALL else 3.5)
     if cutoff <= nearest:
         raise ForceFieldError(
             f"linear ACE: the cutoff of {cutoff:g} Å is below the shortest bond of atom "
@@ -98,10 +99,10 @@ def resolve(dataset: Dataset, train: np.ndarray, hyper: Any) -> Setup:
         return Setup(
             elements=elements,
             degrees=degrees,
-            w_y=hyper.w_y,
+            w_y=angular(len(numbers), hyper),
             cutoff=cutoff,
             pair_cutoff=max(hyper.pair_cutoff, cutoff),
-            hydrogen=hyper.hydrogen,
+            less=fewer(numbers, elements, hyper),
             r0=r0,
             r_in=r_in,
             n_pair=hyper.pair_functions,
@@ -131,7 +132,8 @@ def _degrees(
     order = hyper.order or (4 if len(first.elements) <= 3 else 3)
     target = hyper.functions
     if target == 0:
-        target = int(np.clip(PER_ROW * n_train * (3 * n_atoms - 5), FEWEST, MOST))
+        top = MOST if n_atoms <= SMALL else MOST_LARGE
+        target = int(np.clip(PER_ROW * n_train * (3 * n_atoms - 5), FEWEST, top))
     best = _level(LEVELS[0], order)
     for level in LEVELS[1:]:
         degrees = _level(level, order)
@@ -139,6 +141,28 @@ def _degrees(
             break
         best = degrees
     return best
+
+
+def angular(n_atoms: int, hyper: Any) -> float:
+    """Weight of the angular degree. Raises ForceFieldError below 0.1."""
+    if 0 < hyper.w_y < 0.1:
+        raise ForceFieldError("linear ACE: the weight of angular degree is 0 (automatic) or >= 0.1")
+    return float(hyper.w_y or (0.5 if n_atoms <= SMALL else 0.35))
+
+
+def fewer(numbers: np.ndarray, elements: np.ndarray, hyper: Any) -> tuple[float, ...]:
+    """Degrees less around each element (Z,): hydrogen, and rare ones of larger molecules.
+
+    Every element has a basis of its own. Where one has a single atom and carbon a dozen, the many
+    surroundings of carbon need the functions: less = min(rare, log2(commonest heavy / own count)).
+    """
+    counts = np.array([(numbers == e).sum() for e in elements])
+    most = max(counts[elements > 1], default=1)
+    rare = hyper.rare if len(numbers) > SMALL else 0.0
+    less = np.minimum(rare, np.log2(most / counts))
+    return tuple(
+        float(hyper.hydrogen if e == 1 else x) for e, x in zip(elements, less, strict=True)
+    )
 
 
 def expected_columns(numbers: np.ndarray, n_train: int, hyper: Any) -> int:
@@ -149,7 +173,7 @@ def expected_columns(numbers: np.ndarray, n_train: int, hyper: Any) -> int:
     def setup(degrees: tuple[float, ...]) -> Setup:
         most = neighbours(numbers, elements)
         n = hyper.pair_functions
-        w_y, less = hyper.w_y, hyper.hydrogen
+        w_y, less = angular(len(numbers), hyper), fewer(numbers, elements, hyper)
         return Setup(elements, degrees, w_y, 5.0, ones, 0.5 * ones, n, most, 5.0, less)
 
     return setup(_degrees(setup, n_train, len(numbers), hyper)).columns()

@@ -10,6 +10,7 @@ import torch
 
 from core.dataset import Dataset, Split
 from core.engine.context import Cancelled, Context
+from core.fitting.ace.setup import expected_columns, fewer
 from core.forcefields.ace import ACE
 from core.forcefields.base import ForceFieldError
 from core.forcefields.load import hyper_from
@@ -191,10 +192,34 @@ def test_estimate_grows_with_the_basis_and_the_data():
     assert ACE.estimate(ETHANOL, 100, large)[0] < ACE.estimate(ETHANOL, 1000, large)[0]
 
 
+def test_functions_go_to_the_elements_with_many_surroundings():
+    """3BPA, C12 H12 N2 O: N and O have one or two surroundings, carbon twelve."""
+    numbers = np.array([6] * 12 + [1] * 12 + [7] * 2 + [8])
+    elements, values = np.unique(numbers), hyper_from(ACE, {"rare": 3.0})
+    assert fewer(numbers, elements, values) == pytest.approx((2.0, 0.0, np.log2(6), 3.0))
+    assert fewer(ETHANOL.numbers, np.array([1, 6, 8]), values) == (2.0, 0.0, 0.0)
+    plain, rare = (hyper_from(ACE, {"degrees": "6 6 4", "rare": x}) for x in (0.0, 2.0))
+    assert expected_columns(numbers, 100, rare) < 0.7 * expected_columns(numbers, 100, plain)
+
+
+def test_models_of_before_there_was_a_reduction_per_element_still_load(bent):
+    model = fit(bent, degrees="4 3", hydrogen=1.0)
+    state = model.state()
+    state["shape"] = np.append(state["shape"], 1.0)
+    del state["less"]
+    old = ACE.from_state(bent.molecule, model.hyper, state)
+    x = bent.positions[:3]
+    assert np.array_equal(old.predict(x).forces, model.predict(x).forces)
+    del state["r0"]
+    with pytest.raises(ForceFieldError, match="r0"):
+        ACE.from_state(bent.molecule, model.hyper, state)
+
+
 def test_bad_input_is_refused_with_its_reason(bent):
     cases = [
         ({"cutoff": 1.0}, bent, "cutoff of 1 Å is below the shortest bond"),
         ({"degrees": "60 60 60 60"}, bent, "above l = 20"),
+        ({"w_y": 0.05}, bent, "weight of angular degree"),
         ({"degrees": "many"}, bent, "degrees 'many'"),
         ({"functions": 8000, "memory": 0.5}, bent, "more than the 0.5 GiB allowed"),
         ({"one_body": "isolated atoms"}, bent, "isolated H atom"),
