@@ -171,9 +171,9 @@ def studies(camera: Photographer) -> None:
     row.low.set_value(5)
     row.high.set_value(200)
     panel.search.ranges.row("lam").tick.setChecked(True)
-    panel.flatten.n_train.set_value(100)
+    panel.flatten.n_train.set_value(200)
     panel.flatten.n_valid.set_value(40)
-    panel.flatten.groups.set_value(30)
+    panel.flatten.groups.set_value(50)
     names = ("studies-learning", "studies-search", "studies-flatten")
     for kind, (form, name) in enumerate(zip(panel.forms, names, strict=True)):
         panel.what.setCurrentIndex(kind)
