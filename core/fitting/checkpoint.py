@@ -12,6 +12,7 @@ another question, or a damaged one, is not taken.
 
 from __future__ import annotations
 
+import hashlib
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -34,6 +35,14 @@ class SavedState:
 
     about: str
     arrays: dict[str, np.ndarray]
+
+
+def mark(words: str, *arrays: np.ndarray) -> str:
+    """Names a question by its settings in words and by the numbers it is about: for `about`."""
+    digest = hashlib.sha256()
+    for array in arrays:
+        digest.update(np.ascontiguousarray(array).tobytes())
+    return f"{words} {digest.hexdigest()}"
 
 
 class Checkpoint:

@@ -26,22 +26,12 @@ from core.fitting.cores import cores
 from core.forcefields.ace import ACE
 from core.forcefields.load import hyper_from
 from core.molecule import Molecule
-from core.units import KCAL_MOL
 from tests.benchmarks.accuracy_peers import BLOCKS, MOLECULES, PUBLISHED, PUBLISHED_3BPA
 from tests.benchmarks.bench_accuracy import shared
-from tests.benchmarks.fields import ROOT
+from tests.benchmarks.fields import ROOT, rmd17
 
 NONE = np.zeros(0, dtype=int)
 QUICK: tuple[dict[str, Any], ...] = ({}, {"functions": 3000}, {"functions": 1500}, {"order": 3})
-
-
-def rmd17(data: Path, molecule: str, part: str) -> Dataset:
-    """One file of rMD17."""
-    path = data / "data" / "rmd17" / f"rmd17_{molecule}_{part}_01.npz"
-    with np.load(path, allow_pickle=False) as file:
-        x, energies, forces = (file[k] for k in ("coords", "energies", "forces"))
-        found = Molecule(molecule, file["nuclear_charges"], x[0])
-        return Dataset(molecule, found, x, energies * KCAL_MOL, forces * KCAL_MOL)
 
 
 def threebpa(data: Path) -> tuple[Dataset, list[Dataset]]:

@@ -24,28 +24,17 @@ from core.dataset import Dataset, Split
 from core.engine.context import Context
 from core.forcefields.gap import GAP
 from core.forcefields.load import hyper_from
-from core.molecule import Molecule
-from core.units import KCAL_MOL
 from tests.benchmarks.accuracy_peers import MEASURED, MOLECULES, PUBLISHED
 from tests.benchmarks.bench_accuracy import shared
-from tests.benchmarks.fields import ROOT
+from tests.benchmarks.fields import ROOT, rmd17
 
 NONE = np.zeros(0, dtype=int)
 QUICK = ({}, {"sparse": 600}, {"sparse": 1200}, {"channels": 6}, {"cutoffs": "3, 5"})
 
 
-def frames(data: Path, molecule: str, part: str) -> Dataset:
-    """One file of rMD17."""
-    path = data / "data" / "rmd17" / f"rmd17_{molecule}_{part}_01.npz"
-    with np.load(path, allow_pickle=False) as file:
-        x, energies, forces = (file[k] for k in ("coords", "energies", "forces"))
-        found = Molecule(molecule, file["nuclear_charges"], x[0])
-        return Dataset(molecule, found, x, energies * KCAL_MOL, forces * KCAL_MOL)
-
-
 def measure(data: Path, molecule: str, n: int, values: dict[str, Any]) -> dict[str, float]:
     """Fit on n frames, test on the thousand of the other file."""
-    train, test = (frames(data, molecule, part) for part in ("train", "test"))
+    train, test = (rmd17(data, molecule, part) for part in ("train", "test"))
     start = time.perf_counter()
     model = GAP.fit(train, Split(np.arange(n), NONE, NONE), hyper_from(GAP, values), Context())
     fit = time.perf_counter() - start

@@ -18,6 +18,7 @@ from core.fieldref import FieldRef
 from core.forcefields.base import ForceField
 from core.forcefields.load import load_model, make
 from core.molecule import Molecule
+from core.units import KCAL_MOL
 
 ROOT = Path(__file__).resolve().parents[2]
 EXAMPLE = ROOT / "resources" / "examples" / "ethanol"
@@ -38,6 +39,15 @@ def molecule_of() -> Molecule:
 
     best = min(read(EXAMPLE / "surface.extxyz", ":"), key=lambda f: f.get_potential_energy())
     return with_bonds(Molecule("ethanol", best.get_atomic_numbers(), best.get_positions()))
+
+
+def rmd17(data: Path, molecule: str, part: str) -> Dataset:
+    """One file of rMD17; data: the folder of the reference data, part: train or test."""
+    path = data / "data" / "rmd17" / f"rmd17_{molecule}_{part}_01.npz"
+    with np.load(path, allow_pickle=False) as file:
+        x, energies, forces = (file[k] for k in ("coords", "energies", "forces"))
+        found = Molecule(molecule, file["nuclear_charges"], x[0])
+        return Dataset(molecule, found, x, energies * KCAL_MOL, forces * KCAL_MOL)
 
 
 def fields(molecule: Molecule) -> dict[str, ForceField]:

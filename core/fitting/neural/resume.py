@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 import json
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 
-from core.fitting.checkpoint import Checkpoint
+from core.fitting.checkpoint import Checkpoint, mark
 
 if TYPE_CHECKING:
     from core.dataset import Dataset, Split
@@ -88,10 +87,7 @@ def _layers(found: dict[str, np.ndarray], head: str, trainer: Trainer) -> tuple:
 
 
 def _mark(dataset: Dataset, split: Split, hyper: Any) -> str:
-    digest = hashlib.sha256(json.dumps(dataclasses.asdict(hyper), sort_keys=True).encode())
     frames = np.concatenate([split.train, split.valid])
-    digest.update(frames.tobytes())
-    for array in (dataset.positions, dataset.energies, dataset.forces):
-        if array is not None:
-            digest.update(np.ascontiguousarray(array[frames]).tobytes())
-    return digest.hexdigest()
+    labels = (dataset.positions, dataset.energies, dataset.forces)
+    words = json.dumps(dataclasses.asdict(hyper), sort_keys=True)
+    return mark(words, frames, *(a[frames] for a in labels if a is not None))

@@ -6,14 +6,13 @@ labels are scaled so that all have the same noise.
 
 from __future__ import annotations
 
-import hashlib
 import math
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, cast
 
 import torch
 
-from core.fitting.checkpoint import Checkpoint
+from core.fitting.checkpoint import Checkpoint, mark
 from core.fitting.conjugate import Progress, conjugate_gradients
 from core.fitting.conjugate_nystrom import Nystrom
 from core.fitting.cores import Spread
@@ -102,7 +101,6 @@ def iterate(
 
 def _mark(kernel: OperatorKernel, noise: torch.Tensor, labels: torch.Tensor, lam: float) -> str:
     """Names the equations: equal for the same frames and settings."""
-    digest = hashlib.sha256(f"{kernel.sigma} {lam} {kernel.rows}".encode())
-    for tensor in (noise, labels, *(p.q for p in kernel.parts)):
-        digest.update(tensor.detach().cpu().contiguous().numpy().tobytes())
-    return digest.hexdigest()
+    tensors = (noise, labels, *(p.q for p in kernel.parts))
+    words = f"{kernel.sigma} {lam} {kernel.rows}"
+    return mark(words, *(t.detach().cpu().numpy() for t in tensors))

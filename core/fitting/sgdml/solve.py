@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -10,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from core.fitting.checkpoint import Checkpoint
+from core.fitting.checkpoint import Checkpoint, mark
 from core.fitting.conjugate import Progress, conjugate_gradients
 from core.fitting.conjugate_kernel import KernelProduct
 from core.fitting.conjugate_nystrom import Nystrom
@@ -188,7 +187,5 @@ def solve(
 
 def _mark(data: Training, m: int, sigma: float, lam: float, chosen: Plan) -> str:
     """The question that a saved state belongs to."""
-    digest = hashlib.sha256()
-    for array in (data.d[:m], data.right[:m], data.images):
-        digest.update(array.cpu().numpy().tobytes())
-    return f"sgdml {m} {sigma!r} {lam!r} {data.weight!r} {chosen.columns} {digest.hexdigest()}"
+    words = f"sgdml {m} {sigma!r} {lam!r} {data.weight!r} {chosen.columns}"
+    return mark(words, *(a.cpu().numpy() for a in (data.d[:m], data.right[:m], data.images)))
