@@ -70,3 +70,21 @@ def in_a_row(*parts: QWidget, stretch: Sequence[int] = ()) -> QHBoxLayout:
     for place, part in enumerate(parts):
         row.addWidget(part, stretch[place] if stretch else 1)
     return row
+
+
+def with_list(panel: QWidget, left: QWidget, result: QWidget, below: QWidget) -> None:
+    """Fill `panel`: `left` (a form), beside it the result above the list of all there are."""
+    down = QSplitter(Qt.Orientation.Vertical)
+    down.addWidget(result)
+    down.addWidget(below)
+    down.setStretchFactor(0, 4)
+    down.setStretchFactor(1, 1)
+    down.setSizes([420, 130])
+    across = QSplitter(Qt.Orientation.Horizontal)
+    across.addWidget(left)
+    across.addWidget(down)
+    across.setStretchFactor(1, 1)
+    across.setSizes([270, 560])
+    outer = QVBoxLayout(panel)
+    outer.setContentsMargins(0, 0, 0, 0)
+    outer.addWidget(across)

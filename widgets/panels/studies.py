@@ -9,7 +9,6 @@ from typing import Any
 from PySide6.QtCore import Qt
 from PySide6.QtWidgets import (
     QFormLayout,
-    QSplitter,
     QStackedWidget,
     QVBoxLayout,
     QWidget,
@@ -22,6 +21,7 @@ from core.engine.events import FINAL
 from core.fieldref import runs_named_code
 from widgets.empty import States
 from widgets.fit.settings import FitSettings
+from widgets.form_beside import with_list
 from widgets.form_scroll import FormScroll
 from widgets.forms import Choice
 from widgets.item_list import Live
@@ -109,20 +109,7 @@ class StudiesPanel(QWidget):
         box.setSpacing(2)
         box.addWidget(self.head)
         box.addWidget(self.states, 1)
-        down = QSplitter(Qt.Orientation.Vertical)
-        down.addWidget(right)
-        down.addWidget(self.studies)
-        down.setStretchFactor(0, 4)
-        down.setStretchFactor(1, 1)
-        down.setSizes([420, 130])
-        across = QSplitter(Qt.Orientation.Horizontal)
-        across.addWidget(left)
-        across.addWidget(down)
-        across.setStretchFactor(1, 1)
-        across.setSizes([270, 560])
-        outer = QVBoxLayout(self)
-        outer.setContentsMargins(0, 0, 0, 0)
-        outer.addWidget(across)
+        with_list(self, left, right, self.studies)
 
     def _connect(self) -> None:
         s = self.session

@@ -6,12 +6,10 @@ import dataclasses
 from collections.abc import Callable
 from typing import Any
 
-from PySide6.QtCore import Qt
 from PySide6.QtWidgets import (
     QHBoxLayout,
     QProgressBar,
     QSizePolicy,
-    QSplitter,
     QVBoxLayout,
     QWidget,
 )
@@ -22,6 +20,7 @@ from core.engine.events import FINAL
 from widgets.empty import States
 from widgets.fit.list import FitList, Live, state_text, waits
 from widgets.fit.result import FitResult, bytes_text
+from widgets.form_beside import with_list
 from widgets.form_scroll import FormScroll
 from widgets.later import Refill
 from widgets.loading import load_item
@@ -92,20 +91,7 @@ class TrainingPanel(QWidget):
         box.addLayout(head)
         box.addWidget(self.status)
         box.addWidget(self.states, 1)
-        down = QSplitter(Qt.Orientation.Vertical)
-        down.addWidget(right)
-        down.addWidget(self.fits)
-        down.setStretchFactor(0, 4)
-        down.setStretchFactor(1, 1)
-        down.setSizes([420, 130])
-        across = QSplitter(Qt.Orientation.Horizontal)
-        across.addWidget(left)
-        across.addWidget(down)
-        across.setStretchFactor(1, 1)
-        across.setSizes([270, 560])
-        outer = QVBoxLayout(self)
-        outer.setContentsMargins(0, 0, 0, 0)
-        outer.addWidget(across)
+        with_list(self, left, right, self.fits)
 
     def _connect(self) -> None:
         s = self.session
