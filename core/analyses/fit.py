@@ -21,12 +21,28 @@ if TYPE_CHECKING:
 
 @wire
 @dataclass(frozen=True, eq=False)
+class FitShare:
+    """Another molecule's data set that a combined fit learns from too.
+
+    Frames are drawn like those of the first, with its seed and method, unless `split` is given.
+    """
+
+    dataset: str
+    n_train: int = 200
+    n_valid: int = 100
+    n_test: int = 0
+    split: Split | None = None
+
+
+@wire
+@dataclass(frozen=True, eq=False)
 class FitSpec:
     """Train `key` on a saved Dataset.
 
     n_train, n_valid, n_test (0 = all that is left, at most 1000) frames are drawn with `seed` by
     `method` unless `split` is given (region: for the method surface-region, as "1-2-3-9:-90:90",
-    atoms from 1, degrees). out: folder for model.npz (empty = keep in memory only).
+    atoms from 1, degrees). out: folder for model.npz (empty = keep in memory only). others: data
+    sets of other molecules to be learnt together with this one (fields with Info.combines).
     """
 
     key: str
@@ -42,6 +58,19 @@ class FitSpec:
     label: str = ""
     out: str = ""
     region: str = ""
+    others: tuple[FitShare, ...] = ()
+
+
+@wire
+@dataclass(frozen=True, eq=False)
+class ShareResult:
+    """What a combined fit reaches on another of its molecules: errors on its test frames."""
+
+    name: str
+    formula: str
+    dataset: str  # as seen from the fit's folder
+    split: Split
+    errors: Errors
 
 
 @wire
@@ -52,7 +81,8 @@ class Fit:
     errors: on the test frames. curves: name -> (2,P) points of what was plotted live,
     curve_labels: name -> titles of its axes. info: what the method wants to tell (permutations
     found, sigma chosen …). fit_seconds: of the fit alone, wall clock; peak_rss: bytes of the worker
-    during the whole job; versions of what computed it; stopped: ended early on request.
+    during the whole job; versions of what computed it; stopped: ended early on request. others: the
+    other molecules of a combined fit.
     """
 
     label: str
@@ -69,6 +99,7 @@ class Fit:
     versions: dict[str, str] = field(default_factory=dict)
     stopped: bool = False
     curve_labels: dict[str, tuple[str, str]] = field(default_factory=dict)
+    others: tuple[ShareResult, ...] = ()
 
 
 def run(spec: FitSpec, context: Context) -> Fit:

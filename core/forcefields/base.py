@@ -19,8 +19,11 @@ from core.molecule import Molecule
 from core.wire import wire
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from core.engine.context import Context
     from core.fieldref import FieldRef
+    from core.fitting.portion import Portion
 
 
 def hyper(
@@ -170,6 +173,37 @@ class ForceField(ABC):
     def fit(cls, dataset: Dataset, split: Split, hyper: Any, context: Context) -> Self:
         """Train on `split.train`, choose on `split.valid`; reports through `context`."""
         raise ForceFieldError(f"{cls.INFO.label} is not trained on data")
+
+    @classmethod
+    def fit_many(cls, portions: Sequence[Portion], hyper: Any, context: Context) -> Self:
+        """Train on frames of several molecules at once (Kovács et al. 2021, table 4).
+
+        The result is bound to the molecule of the first portion; `bound_to` gives it for the
+        others. Fields with INFO.combines override this.
+        """
+        raise ForceFieldError(
+            f"{cls.INFO.label} is a field of one molecule: it cannot be fitted to several together"
+        )
+
+    def bound_to(self, molecule: Molecule) -> Self:
+        """The same parameters for another molecule of the same elements.
+
+        Raises ForceFieldError where the field knows only the molecule that it was trained on.
+        """
+        if not self.transfers:
+            raise ForceFieldError(
+                f"this {self.INFO.label} was trained on {self.molecule.formula} alone and is no "
+                f"field for {molecule.formula}; fit both molecules together"
+            )
+        dtype = str(self.dtype).removeprefix("torch.")
+        return self.from_state(
+            molecule, self.hyper, self.state(), device=str(self.device), dtype=dtype
+        )
+
+    @property
+    def transfers(self) -> bool:
+        """Whether it was trained so that it may be used for other molecules of its elements."""
+        return False
 
     def state(self) -> dict[str, np.ndarray]:
         """Everything `from_state` needs beyond molecule and hyper, as arrays."""

@@ -58,6 +58,7 @@ class Info:
     parameters: tuple[Parameter, ...] = ()
     ready: bool = False
     energies_suffice: bool = False  # can be fitted to frames without forces
+    combines: bool = False  # can be fitted to frames of several molecules together (`fit_many`)
 
     @property
     def must_be_trained(self) -> bool:
