@@ -51,7 +51,7 @@ class FCHL19Hyper:
         0.0,
         label="Kernel width σ",
         help="How far one environment reaches, in units of the descriptor; 0 = chosen on the "
-        "validation frames.",
+        "validation frames (where there are none: on training frames that the choice leaves out).",
         low=0.0,
         high=1000.0,
         automatic="chosen on the validation frames",
@@ -60,7 +60,7 @@ class FCHL19Hyper:
         0.0,
         label="Regularisation λ",
         help="Variance of the labels' noise over the variance of the model; 0 = chosen on the "
-        "validation frames.",
+        "validation frames, and less of it the more frames there are.",
         low=0.0,
         high=1.0,
         automatic="chosen on the validation frames",

@@ -8,7 +8,7 @@ import numpy as np
 
 from core.dataset import Dataset, Split
 from core.descriptors.pair_distances import pair_distances, repeated_frames
-from core.fitting.operator_kernel.cost import cost
+from core.fitting.operator_kernel.cost import check_frames, cost, frames_used, search_frames
 from core.forcefields.base import ForceFieldError
 
 
@@ -33,10 +33,14 @@ def check_data(dataset: Dataset, split: Split, hyper: Any) -> None:
             bad = int(frames[np.isinf(dataset.energies[frames])][0])
             raise ForceFieldError(f"FCHL19: {use} frame {bad + 1} has an infinite energy")
     _check_geometries(dataset, split, hyper)
-    if (hyper.sigma == 0 or hyper.lam == 0) and len(split.valid) == 0:
+    kept = frames_used(dataset.molecule.numbers, len(split.train), hyper)
+    m = search_frames(dataset.molecule.numbers, kept, hyper)
+    judges = check_frames(split.train[:kept], split.valid, m)
+    if (hyper.sigma == 0 or hyper.lam == 0) and len(judges) == 0:
         raise ForceFieldError(
-            "FCHL19: choosing sigma and lambda needs validation frames and there are none; "
-            "leave some frames for validation or set both (3 and 1e-8 suit small molecules)"
+            "FCHL19: choosing sigma and lambda needs validation frames and there are none (nor "
+            "enough training frames for both); leave some frames for validation or set both (3 "
+            "and 1e-8 suit small molecules)"
         )
 
 

@@ -12,11 +12,17 @@ SPEED = 40e9  # float64 operations per second that two cores reach in large prod
 SLOWER = 2.0  #: how many times slower the many small products of the assembly are
 MEMORY_BASE = 3e8  # bytes that torch and the data take anyway
 SEARCH_ROWS = 4500  #: equations of one attempt of the search at most
+CHECKED, LEAST_CHECKED = 200, 20  #: training frames that choose where none are for validation
 ATTEMPTS, NOISES = 4, 5  #: kernel widths tried in a typical search, and noises of each
-RANK = (500, 6000)  #: fewest and most columns of the preconditioner of the iterative solution
+#: Fewest and most columns of the preconditioner of the iterative solution. Twice the columns take a
+#: third of the steps, but their making grows with the square.
+RANK = (500, 10_000)
 RANK_SHARE = 0.1  #: columns wanted, of all equations
-STEPS = 100  #: its usual steps
+PRECONDITIONER = 0.6  #: of the memory, what it may take
+BLOCK = 1200.0  #: columns on which the making of the preconditioner works
+STEPS = 80  #: its usual steps
 WIDTH = 110  #: columns left of a descriptor, for nine atoms
+NARROW = 0.8  #: of them where the iteration leaves out more
 
 
 def frames_used(numbers: np.ndarray, n_train: int, hyper: Any) -> int:
@@ -24,6 +30,17 @@ def frames_used(numbers: np.ndarray, n_train: int, hyper: Any) -> int:
     if hyper.max_environments == 0:
         return n_train
     return max(1, min(n_train, hyper.max_environments // len(numbers)))
+
+
+def check_frames(train: np.ndarray, valid: np.ndarray, m: int) -> np.ndarray:
+    """On which sigma and lambda are chosen: validation frames, or training frames but the first m.
+
+    None where there are no validation frames and too few others.
+    """
+    if len(valid):
+        return valid
+    others = train[m : m + CHECKED]
+    return others if len(others) >= LEAST_CHECKED else others[:0]
 
 
 def search_frames(numbers: np.ndarray, n_train: int, hyper: Any) -> int:
@@ -38,9 +55,25 @@ def iterates(numbers: np.ndarray, n_train: int, hyper: Any) -> bool:
     return bytes_needed(n_train, rows) + _arrays(numbers, n_train) > hyper.memory * 1e9
 
 
-def rank(equations: int) -> int:
-    """Columns of the preconditioner."""
-    return min(equations, max(RANK[0], min(RANK[1], int(RANK_SHARE * equations))))
+def rank(equations: int, memory: float = float("inf")) -> int:
+    """Columns of the preconditioner, within its share of the memory in bytes."""
+    fits = PRECONDITIONER * memory / (8.0 * equations) - BLOCK
+    wanted = min(RANK[1], RANK_SHARE * equations, fits)
+    return min(equations, int(max(RANK[0], wanted)))
+
+
+def _bytes_iterating(equations: int, columns: int) -> float:
+    """The preconditioner, its square, and the columns worked on."""
+    return 8.0 * (equations * (columns + BLOCK) + 2.0 * columns**2)
+
+
+def keeps(atoms: list[int], frames: int, columns: int, rows: int, memory: float) -> bool:
+    """Whether the kernel of all pairs of environments is held; atoms: of each element."""
+    return _pairs_bytes(atoms, frames) + _bytes_iterating(frames * rows, columns) <= memory
+
+
+def _pairs_bytes(atoms: list[int], frames: int) -> float:
+    return 8.0 * sum((n * frames) ** 2 for n in atoms)
 
 
 def cost(numbers: np.ndarray, n_train: int, hyper: Any) -> tuple[float, float]:
@@ -59,11 +92,16 @@ def cost(numbers: np.ndarray, n_train: int, hyper: Any) -> tuple[float, float]:
         search = seconds(s, NOISES) * (ATTEMPTS if hyper.sigma == 0 else 1) + 1.0
     arrays = _arrays(numbers, m)
     if iterates(numbers, m, hyper):
-        pairs = float((np.unique(numbers, return_counts=True)[1] ** 2).sum()) * m**2
-        columns = rank(m * rows)
-        work = 8.0 * pairs * width * STEPS + 4.0 * columns * n * width * rows * m
-        memory = 8.0 * (m * rows * (columns + 600.0) + columns**2)
-        return 1.0 + search + work / SPEED, MEMORY_BASE + arrays + memory
+        atoms = [int(c) for c in np.unique(numbers, return_counts=True)[1]]
+        limit = hyper.memory * 1e9
+        columns, narrow = rank(m * rows, limit), NARROW * width
+        pairs = _pairs_bytes(atoms, m)
+        kept = keeps(atoms, m, columns, rows, limit)
+        # products of all pairs, columns of the matrix, and their orthogonalisation
+        work = (0.75 if kept else 1.0) * pairs * narrow * STEPS
+        work += 4.0 * columns * n * narrow * rows * m + 2.0 * m * rows * columns**2
+        memory = _bytes_iterating(m * rows, columns) + (pairs if kept else 0.0)
+        return 1.0 + search + work / SPEED, MEMORY_BASE + NARROW * arrays + memory
     return 1.0 + search + seconds(m), MEMORY_BASE + arrays + bytes_needed(m, rows)
 
 

@@ -12,8 +12,14 @@ from core.dataset import Dataset, Split
 from core.fitting.cholesky import LowerPanels, NotPositiveDefinite
 from core.fitting.cores import Spread, spread_over_cores
 from core.fitting.operator_kernel.checks import check_data, check_memory
-from core.fitting.operator_kernel.cost import ATTEMPTS, frames_used, iterates, search_frames
-from core.fitting.operator_kernel.data import TrainingFrames
+from core.fitting.operator_kernel.cost import (
+    ATTEMPTS,
+    check_frames,
+    frames_used,
+    iterates,
+    search_frames,
+)
+from core.fitting.operator_kernel.data import COARSE, TOLERANCE, TrainingFrames
 from core.fitting.operator_kernel.kernel import Environments, OperatorKernel
 from core.fitting.operator_kernel.model import ElementModel
 from core.fitting.operator_kernel.solve import assemble, copy_of, solve
@@ -40,6 +46,7 @@ class _Job:
 
     dataset: Dataset
     split: Split
+    train: np.ndarray  #: those of split.train that are used
     hyper: Any
     context: Context
     field: type[FCHL19Field]
@@ -105,22 +112,23 @@ def fit_model(
             context.device,
             lambda f: context.progress(0.05 * f, "describing the frames"),
             spread,
+            COARSE if iterates(numbers, kept, hyper) else TOLERANCE,
         )
-        job = _Job(dataset, split, hyper, context, field, data, spread)
-        return _solved(job, train, notes)
+        job = _Job(dataset, split, train, hyper, context, field, data, spread)
+        return _solved(job, notes)
 
 
-def _solved(job: _Job, train: np.ndarray, notes: dict[str, str]) -> dict[str, Any]:
-    hyper, context = job.hyper, job.context
+def _solved(job: _Job, notes: dict[str, str]) -> dict[str, Any]:
+    hyper, context, train = job.hyper, job.context, job.train
     sigma, lam, begun = hyper.sigma, hyper.lam, 0.05
     best: torch.Tensor | None = None
     try:
         if sigma == 0 or lam == 0:
-            sigma, lam, best, begun = _search(job, len(train))
+            sigma, lam, best, begun, finer = _search(job, len(train))
         if best is None or (len(best) < job.data.labels.numel() and not context.stopping):
             goal = lam
             if best is not None and hyper.lam == 0:
-                goal = max(LEAST, lam * (len(best) / job.data.labels.numel()) ** FALL)
+                goal = max(LEAST, finer * (len(best) / job.data.labels.numel()) ** FALL)
             last, goal = _raised(job, sigma, goal, begun, notes)
             # a stop may leave fewer frames than the search had
             if best is None or len(last) > len(best):
@@ -171,7 +179,10 @@ def _last(job: _Job, sigma: float, lam: float, begun: float, notes: dict[str, st
         from core.fitting.operator_kernel.iterate import iterate
 
         labels, noise = job.data.labels.reshape(-1), job.noise(m, lam)
-        return iterate(job.kernel(m, sigma), noise, labels, lam, report, context, notes, job.spread)
+        memory = job.hyper.memory * 1e9
+        return iterate(
+            job.kernel(m, sigma), noise, labels, lam, report, context, notes, job.spread, memory
+        )
     panels = assemble(
         job.kernel(m, sigma), lambda f: report(0.5 * f, "building the kernel matrix"), job.spread
     )
@@ -185,19 +196,32 @@ def _last(job: _Job, sigma: float, lam: float, begun: float, notes: dict[str, st
     )
 
 
-def _search(job: _Job, n_train: int) -> tuple[float, float, torch.Tensor, float]:
-    """Width and noise with the least force MAE on validation frames; walks downhill in width.
+def _finer(lam: float, errors: dict[float, float]) -> float:
+    """Where a parabola through the errors of lambda and its neighbours in NOISES is least."""
+    k = NOISES.index(lam) if lam in NOISES else 0
+    if not 0 < k < len(NOISES) - 1:
+        return lam
+    below, here, above = (errors.get(x, float("inf")) for x in NOISES[k - 1 : k + 2])
+    if not here <= min(below, above) < max(below, above) < float("inf"):
+        return lam
+    return float(lam * 10.0 ** (0.5 * (below - above) / (below - 2.0 * here + above)))
 
-    Returns sigma, lambda, the weights found with them, and the fraction of the work done.
+
+def _search(job: _Job, n_train: int) -> tuple[float, float, torch.Tensor, float, float]:
+    """Width and noise with the least force MAE on `check_frames`; walks downhill in width.
+
+    Returns sigma, lambda, the weights found with them, the fraction of the work done, and a lambda
+    between those tried.
     """
     hyper, context = job.hyper, job.context
     m = search_frames(job.dataset.molecule.numbers, n_train, hyper)
     share = 0.4 if m < n_train else 0.93
     assert job.dataset.forces is not None
-    valid = job.split.valid
+    valid = check_frames(job.train, job.split.valid, m)
     target = torch.tensor(job.dataset.forces[valid], device=context.device)
     geometries = torch.tensor(job.dataset.positions[valid], device=context.device)
     tried: dict[float, float] = {}
+    curves: dict[float, dict[float, float]] = {}  # sigma -> lambda -> error
     best: tuple[float, float, float, torch.Tensor] | None = None
     singular: NotPositiveDefinite | None = None
 
@@ -211,6 +235,7 @@ def _search(job: _Job, n_train: int) -> tuple[float, float, torch.Tensor, float]
             return float("inf")
         _, forces = job.make(alpha, sigma).compute(geometries)
         found = float((forces - target).abs().mean())
+        curves.setdefault(sigma, {})[lam] = found
         context.curve(
             f"validation force MAE, σ {sigma:g}",
             lam,
@@ -257,4 +282,4 @@ def _search(job: _Job, n_train: int) -> tuple[float, float, torch.Tensor, float]
     if best is None:
         assert singular is not None
         raise singular
-    return best[1], best[2], best[3], 0.05 + share
+    return best[1], best[2], best[3], 0.05 + share, _finer(best[2], curves[best[1]])

@@ -1,7 +1,9 @@
 """Solve (K + noise) alpha = labels by preconditioned conjugate gradients, in little memory.
 
 The preconditioner is a randomly pivoted Cholesky factor of few columns (`conjugate_nystrom`);
-labels are scaled so that all have the same noise.
+labels are scaled so that all have the same noise. Both the products and what is left of the labels
+are float64. The forces of new frames stop changing long before the residual is small: for 100 to
+400 frames of aspirin their error was within 1 % of the last at a residual of 5e-3.
 """
 
 from __future__ import annotations
@@ -16,7 +18,7 @@ from core.fitting.checkpoint import Checkpoint, mark
 from core.fitting.conjugate import Progress, conjugate_gradients
 from core.fitting.conjugate_nystrom import Nystrom
 from core.fitting.cores import Spread
-from core.fitting.operator_kernel.cost import rank
+from core.fitting.operator_kernel.cost import keeps, rank
 from core.fitting.operator_kernel.kernel import OperatorKernel
 from core.fitting.operator_kernel.product import OperatorProduct
 
@@ -37,15 +39,24 @@ def iterate(
     context: Context,
     notes: dict[str, str],
     spread: Spread = map,
+    memory: float = float("inf"),
 ) -> torch.Tensor:
     """alpha (n,) of (K + diag(noise)) alpha = labels (n,); all noises are scaled to lam.
 
+    memory: bytes for the preconditioner and, if it fits, the kernel of all pairs of environments.
     A stop keeps the best iterate so far; a fit that was killed goes on from the last one saved.
     Writes steps and residual into notes.
     """
     kept = Checkpoint(context, "fchl19", about=_mark(kernel, noise, labels, lam))
     scale = (lam / noise).sqrt()
-    product = OperatorProduct(kernel, scale.view(kernel.frames, -1), spread)
+    atoms = [p.q.shape[1] for p in kernel.parts]
+    columns = rank(len(labels), memory)
+    product = OperatorProduct(
+        kernel,
+        scale.view(kernel.frames, -1),
+        spread,
+        keep=keeps(atoms, kernel.frames, columns, kernel.rows, memory),
+    )
     begun = [0.0]
 
     def building(fraction: float) -> None:
@@ -53,7 +64,7 @@ def iterate(
 
     prepared = Nystrom(
         cast("Any", product),
-        rank(len(labels)),
+        columns,
         lam,
         building,
         spread=spread,

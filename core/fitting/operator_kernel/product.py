@@ -2,6 +2,12 @@
 
 K alpha is what the model with weights alpha predicts at its own training frames: energies, and
 gradients through G_I. Rows and columns are scaled by `scale`, so that one noise suits all labels.
+With x = q / sigma and A_J = sum_s alpha_s dx_J/ds over the directions s of its frame:
+
+    w_IJ = k_IJ (b_J + (x_I - x_J).A_J),   dE/dx_I = sum_J [k_IJ A_J + w_IJ (x_J - x_I)]
+
+three products of all pairs of environments with the D columns of a descriptor; k is kept where
+there is memory for it.
 """
 
 from __future__ import annotations
@@ -29,9 +35,17 @@ class _Part:
 class OperatorProduct:
     """S K S as an operator on flat vectors (M (R+1),); S = diag(scale)."""
 
-    def __init__(self, kernel: OperatorKernel, scale: torch.Tensor, spread: Spread = map) -> None:
-        """scale (M,R+1)."""
-        self.kernel, self.scale, self.spread = kernel, scale, spread
+    def __init__(
+        self,
+        kernel: OperatorKernel,
+        scale: torch.Tensor,
+        spread: Spread = map,
+        *,
+        keep: bool = False,
+    ) -> None:
+        """scale (M,R+1); keep: hold k of all pairs instead of making it in every product."""
+        self.kernel, self.scale, self.spread, self.keep = kernel, scale, spread, keep
+        self._kept: dict[tuple[int, int], torch.Tensor] = {}
         self.parts = []
         for p in kernel.parts:
             x = (p.q / kernel.sigma).reshape(-1, p.q.shape[2])
@@ -52,6 +66,7 @@ class OperatorProduct:
 
             def piece(
                 first: int,
+                e: int = e,
                 part: _Part = part,
                 a: torch.Tensor = a,
                 own: torch.Tensor = own,
@@ -61,8 +76,7 @@ class OperatorProduct:
             ) -> None:
                 frames = slice(first, min(m, first + step))
                 x = part.x[first * part.n : frames.stop * part.n]
-                k = torch.addmm(-part.half, x, part.x.T)
-                k.sub_(part.half[first * part.n : frames.stop * part.n, None]).exp_()
+                k = self._near(e, frames)
                 w = torch.addmm(beta - own, x, a.T).mul_(k)
                 each = w.sum(1)
                 slope = (k @ a).addmm_(w, part.x).sub_(each[:, None] * x)
@@ -74,6 +88,19 @@ class OperatorProduct:
             for _ in self.spread(piece, range(0, m, step)):
                 pass
         return out.mul_(self.scale).view(-1)
+
+    def _near(self, e: int, frames: slice) -> torch.Tensor:
+        """k of the environments of an element in some frames with all those of that element."""
+        kept = self._kept.get((e, frames.start))
+        if kept is not None:
+            return kept
+        part = self.parts[e]
+        rows = slice(frames.start * part.n, frames.stop * part.n)
+        k = torch.addmm(-part.half, part.x[rows], part.x.T)
+        k.sub_(part.half[rows, None]).exp_()
+        if self.keep:
+            self._kept[e, frames.start] = k
+        return k
 
     def diagonal(self) -> torch.Tensor:
         """The diagonal of S K S (M (R+1),)."""

@@ -87,6 +87,7 @@ def test_iteration_agrees_with_the_closed_form(dataset):
     little = dataclasses.replace(hyper, memory=0.1)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(fitting, "iterates", lambda *_: True)
+        patch.setattr(fitting, "COARSE", fitting.TOLERANCE)  # the same equations
         iterated = FCHL19Field.fit(dataset, split(), little, Context())
     assert "iterations" in iterated.notes["solver"]
     errors = [force_mae(f, dataset, np.arange(50, 60)) for f in (direct, iterated)]
@@ -98,7 +99,7 @@ def test_a_killed_iteration_goes_on(dataset, tmp_path, monkeypatch):
     monkeypatch.setattr(fitting, "iterates", lambda *_: True)
     monkeypatch.setattr(checkpoint, "EVERY", 0.0)
     hyper = FCHL19Hyper(sigma=3.0, lam=1e-5, energy_weight=1.0)
-    monkeypatch.setattr(iteration, "rank", lambda n: 40)  # a poor preconditioner: many steps
+    monkeypatch.setattr(iteration, "rank", lambda *_: 40)  # a poor preconditioner: many steps
     monkeypatch.setattr(iteration, "TOLERANCE", 1e-6)
     steps: list[int] = []
 
@@ -119,6 +120,28 @@ def test_a_killed_iteration_goes_on(dataset, tmp_path, monkeypatch):
     whole = FCHL19Field.fit(dataset, split(), hyper, Context())
     errors = [force_mae(f, dataset, np.arange(50, 60)) for f in (field, whole)]
     assert errors[0] == pytest.approx(errors[1], rel=FCHL_ITERATED)
+
+
+def test_training_frames_choose_where_none_are_for_validation(dataset):
+    """The choice as with those frames for validation, to half a decade, and all frames train."""
+    hyper = FCHL19Hyper(sigma=3.0, n_two=12, n_three=10, search_frames=20)
+    alone = FCHL19Field.fit(dataset, split(40, 0), hyper, Context())
+    told = FCHL19Field.fit(dataset, Split(np.arange(20), np.arange(20, 40), NONE), hyper, Context())
+    fall = (20 / 40) ** fitting.FALL  # more frames want less noise
+    chosen = [float(f.notes["lambda"].split()[0]) for f in (told, alone)]
+    assert abs(np.log10(chosen[1] / chosen[0] / fall)) < 0.51
+    assert alone.notes["training frames"] == "40"
+    held = np.arange(40, 60)
+    assert force_mae(alone, dataset, held) < 0.8 * force_mae(told, dataset, held)
+
+
+def test_the_best_noise_lies_between_those_tried():
+    """A parabola in log lambda with its least at 10^-6.7 is found from three points."""
+    errors = {lam: 1.0 + (np.log10(lam) + 6.7) ** 2 for lam in (1e-8, 1e-7, 1e-6)}
+    assert np.log10(fitting._finer(1e-7, errors)) == pytest.approx(-6.7)
+    del errors[1e-8]
+    assert fitting._finer(1e-7, errors) == 1e-7
+    assert fitting._finer(3e-9, {3e-9: 1.0}) == 3e-9  # a given one
 
 
 def test_most_environments_limits_the_frames(dataset):

@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from core.descriptors.fchl19.representation import FCHL19, Settings
+from core.fitting.operator_kernel.cost import keeps, rank
 from core.fitting.operator_kernel.kernel import Environments, OperatorKernel
 from core.fitting.operator_kernel.product import OperatorProduct
 from core.fitting.operator_kernel.solve import assemble, copy_of, solve
@@ -74,16 +75,33 @@ def test_matrix_is_symmetric_and_not_negative(matrix):
     assert torch.linalg.eigvalsh(matrix).min() > -FCHL_COVARIANCE * size
 
 
-def test_operator_is_the_matrix(kernel, matrix):
+@pytest.mark.parametrize("keep", [False, True])
+def test_operator_is_the_matrix(kernel, matrix, keep):
     scale = torch.rand(4, 10, dtype=torch.float64, generator=torch.Generator().manual_seed(1))
     s = scale.flatten()
     expected = s[:, None] * matrix * s
-    product = OperatorProduct(kernel, scale)
+    product = OperatorProduct(kernel, scale, keep=keep)
     v = torch.linspace(-1, 1, 40, dtype=torch.float64)
-    assert (product(v) - expected @ v).abs().max() < FCHL_COVARIANCE
+    for _ in range(2):  # the second time with what is kept
+        assert (product(v) - expected @ v).abs().max() < FCHL_COVARIANCE
     assert (product.diagonal() - expected.diagonal()).abs().max() < FCHL_COVARIANCE
     which = torch.tensor([0, 3, 10, 11, 39])
     assert (product.columns(which) - expected[:, which]).abs().max() < FCHL_COVARIANCE
+
+
+def test_iteration_stays_within_its_memory():
+    """1000 frames of aspirin: its arrays within what is given, fewer columns where that is less."""
+    atoms, frames, rows = [8, 9, 4], 1000, 58
+    wanted = []
+    for memory in (2e9, 5e9, 10e9):
+        columns = rank(frames * rows, memory)
+        taken = 8.0 * frames * rows * columns
+        if keeps(atoms, frames, columns, rows, memory):
+            taken += 8.0 * sum((n * frames) ** 2 for n in atoms)
+        assert taken < memory
+        wanted.append(columns)
+    assert wanted == sorted(set(wanted))
+    assert wanted[-1] == 5800
 
 
 def test_closed_form_solves_the_equations(kernel, matrix):
