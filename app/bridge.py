@@ -8,6 +8,8 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -22,11 +24,23 @@ NOTE_EVERY = 2.0  # s between notes of how far a job is
 NOTE = "progress.json"
 
 
+@dataclass
+class _Waiting:
+    """A job that is not handed over yet: no engine, or its item is not durable (safe) yet."""
+
+    job: str
+    spec: Any
+    title: str
+    device: str
+    safe: bool
+
+
 class Bridge(QObject):
     """Connects one Session to one Engine.
 
     `engine` makes the Engine; it is started in a thread because spawning a process must not hold
-    up the window. Jobs handed in before it is up wait here.
+    up the window. Jobs handed in before it is up wait here, and so does one whose item is still
+    being written: the project's disk is waited for in a thread, never in the window's.
     """
 
     ready = Signal()
@@ -34,6 +48,8 @@ class Bridge(QObject):
     _up = Signal(object)
     _wake = Signal()
     _hurry = Signal()  # somebody drags something and waits for this
+    _safe = Signal(str, str)  # job whose item is on the disk, or why it could not be written
+    _unsaved = Signal(str)  # what could not be written
 
     def __init__(
         self, session: Session, engine: Callable[[], Any], parent: QObject | None = None
@@ -45,7 +61,7 @@ class Bridge(QObject):
         self._inbox: deque[Event] = deque()
         self._woken = False
         self._closed = False
-        self._waiting: list[tuple[str, Any, str, str]] = []
+        self._waiting: list[_Waiting] = []
         self._ours: dict[str, str] = {}  # engine's job id -> session's
         self._handles: dict[str, Any] = {}
         self._noted: dict[str, float] = {}
@@ -60,9 +76,14 @@ class Bridge(QObject):
         self._wake.connect(self._on_wake)
         self._hurry.connect(self._on_hurry)
         self._up.connect(self._on_up)
+        self._safe.connect(self._on_safe)
+        self._unsaved.connect(lambda text: session.message.emit(text, "error"))
         session.submit = self.submit
         session.cancel = self.cancel
         session.stop = self.stop
+        session.waiting = self.waiting
+        session.move = self.move
+        session.project_changed.connect(self._project_changed)
 
     # -- life -------------------------------------------------------------------------------
     def start(self) -> None:
@@ -98,7 +119,7 @@ class Bridge(QObject):
             self.broken.emit(self._error)
             self.session.message.emit(self._error, "error")
             for entry in self._waiting:
-                self._fail(entry[0], self._error)
+                self._fail(entry.job, self._error)
             self._waiting.clear()
         elif isinstance(what, tuple):
             self.session.devices = self.devices
@@ -106,10 +127,17 @@ class Bridge(QObject):
             self.session.catalog_changed.emit()
         else:
             self.engine = what
-            waiting, self._waiting = self._waiting, []
-            for entry in waiting:
-                self._hand_over(*entry)
+            self._hand_over_safe()
             self.ready.emit()
+
+    def _project_changed(self) -> None:
+        project = self.session.project
+        if project is not None and not project.read_only:
+            project.write_behind(lambda text: self._emit(self._unsaved, text))
+
+    def _emit(self, signal: Any, *values: str) -> None:
+        with suppress(RuntimeError):  # the window is gone
+            signal.emit(*values)
 
     def shutdown(self, timeout: float = 2.0) -> None:
         """End the engine; running jobs keep their last checkpoint. Takes at most `timeout` s."""
@@ -146,25 +174,76 @@ class Bridge(QObject):
         self._counter += 1
         job = f"job-{self._counter}"
         title = title or type(spec).__name__.removesuffix("Spec")
-        item = self._item_of(spec)
+        item, project = self._item_of(spec), self.session.project
         record = Job(job, title, spec, item.id if item else "", item.kind if item else "")
         self.session.jobs[job] = record
         if item is not None:
-            self.session.project.note_job(item.id, spec)
+            project.note_job(item.id, spec)
         self.session.job_added.emit(job, title)
         if item is not None:
-            self.session.items_changed.emit(item.kind)
+            self._items_changed(item.kind)
         if self._error:
             self._fail(job, self._error)
-        elif self.engine is None:
-            self._waiting.append((job, spec, title, device))
+            return job
+        self._waiting.append(_Waiting(job, spec, title, device, safe=item is None))
+        if item is None:
+            self._hand_over_safe()
         else:
-            self._hand_over(job, spec, title, device)
+            project.when_safe(item.id, lambda problem: self._emit(self._safe, job, problem))
+        self._queue_changed()
         return job
+
+    def _on_safe(self, job: str, problem: str) -> None:
+        entry = next((w for w in self._waiting if w.job == job), None)
+        if entry is None:
+            return  # cancelled meanwhile
+        if problem:
+            self._waiting.remove(entry)
+            self._fail(job, problem)
+            return
+        entry.safe = True
+        self._hand_over_safe()
+
+    def _hand_over_safe(self) -> None:
+        if self.engine is None:
+            return
+        for entry in [w for w in self._waiting if w.safe]:
+            self._waiting.remove(entry)
+            self._hand_over(entry.job, entry.spec, entry.title, entry.device)
+
+    def waiting(self) -> tuple[str, ...]:
+        """Jobs that wait for their turn, the next one first. Fills session.waiting."""
+        theirs = () if self.engine is None else self.engine.waiting()
+        ours = (self._ours[j] for j in theirs if j in self._ours)
+        return (*ours, *(w.job for w in self._line()))
+
+    def _line(self) -> list[_Waiting]:
+        return [w for w in self._waiting if not getattr(type(w.spec), "QUICK", False)]
+
+    def move(self, job: str, place: int) -> int:
+        """Put a waiting job at a place in the line, 0 = next; returns its old place, -1 where it
+        does not wait any more. Fills session.move."""
+        if job in self._handles and self.engine is not None:
+            old = self.engine.move(self._handles[job].id, place)
+        else:
+            line, before = self._line(), len(self.waiting()) - len(self._line())
+            entry = next((w for w in line if w.job == job), None)
+            if entry is None:
+                return -1
+            old = before + line.index(entry)
+            line.remove(entry)
+            line.insert(max(0, place - before), entry)
+            self._waiting = [*(w for w in self._waiting if w not in line), *line]
+        if old >= 0:
+            self._queue_changed()
+        return int(old)
+
+    def _queue_changed(self) -> None:
+        self.session.later.ask(self, "queue", self.session.queue_changed.emit)
 
     def cancel(self, job: str) -> None:
         """Throw a job away. Fills session.cancel."""
-        waiting = [w for w in self._waiting if w[0] == job]
+        waiting = [w for w in self._waiting if w.job == job]
         if waiting:
             self._waiting.remove(waiting[0])
             self._receive_own(job, "cancelled", {})
@@ -181,7 +260,7 @@ class Bridge(QObject):
     @property
     def running(self) -> tuple[str, ...]:
         """Jobs that have not ended, oldest first."""
-        return (*self._handles, *(w[0] for w in self._waiting))
+        return (*self._handles, *(w.job for w in self._waiting))
 
     def _hand_over(self, job: str, spec: Any, title: str, device: str) -> None:
         try:
@@ -254,15 +333,24 @@ class Bridge(QObject):
         self.session.job_event.emit(job, dataclasses.replace(event, job=job))
         record = self.session.jobs.get(job)
         if event.kind in FINAL and record is not None and record.item:
-            kind = record.kind  # in a turn of its own: the panel of the job was busy enough
-            self.session.later.ask(self, kind, lambda: self.session.items_changed.emit(kind))
+            self._items_changed(record.kind)
+        if event.kind == "started" or event.kind in FINAL:
+            self._queue_changed()
+
+    def _items_changed(self, kind: str) -> None:
+        """In a turn of its own: the panel of the job was busy enough."""
+        self.session.later.ask(self, kind, lambda: self.session.items_changed.emit(kind))
 
     # -- the items that jobs write to ---------------------------------------------------------
     def _item_of(self, spec: Any) -> Any:
         out, project = getattr(spec, "out", ""), self.session.project
         if not out or project is None:
             return None
-        return next((i for i in project.items() if str(i.folder) == out), None)
+        try:
+            item = project.item(Path(out).name)
+        except (KeyError, ValueError):
+            return None
+        return item if str(item.folder) == out else None
 
     def _tidy(self, job: str, kind: str) -> None:
         """Take out an item that will never be finished; a failed run can go on later."""
@@ -273,6 +361,8 @@ class Bridge(QObject):
             item = self.session.project.item(record.item)
         except (KeyError, ValueError):
             return
+        if any(self.session.jobs[j].item == item.id for j in self.running):
+            return  # it was handed in again meanwhile
         # a failed one that can go on stays
         if item.record.exists() or (kind == "failed" and item.under_way):
             return
@@ -286,10 +376,15 @@ class Bridge(QObject):
             return
         self._noted[job] = now
         folder = Path(getattr(record.spec, "out", ""))
-        if folder.is_dir() and fraction == fraction:
+
+        def write() -> None:
             part = folder / f"{NOTE}.part"
             part.write_text(json.dumps({"fraction": fraction}), encoding="utf-8")
             part.replace(folder / NOTE)
+
+        if folder.is_dir() and fraction == fraction:
+            with suppress(ValueError):  # its item was taken out meanwhile
+                self.session.project.do(record.item, write)
 
 
 def noted_fraction(folder: Path) -> float:

@@ -123,6 +123,7 @@ class Projects(QObject):
         if wrong:
             self.session.message.emit(wrong, "error")
             return False
+        project.settle()
         try:
             shutil.copytree(
                 project.root,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import gc
+import importlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -33,6 +34,7 @@ from app.help import Guide
 from app.projects import Projects, is_project
 from app.settings import Settings
 from core.units import ENERGY_UNITS
+from widgets.background import in_background
 from widgets.loading import reading
 from widgets.notice import Notices
 from widgets.panels import discover
@@ -166,7 +168,13 @@ class Window(QMainWindow):
         if tree is not None and tree.panel is not None:  # what can be done with what is selected
             self.actions_.menus["Edit"].addSeparator()
             self.actions_.menus["Edit"].addActions(tree.panel.actions())
-        self.actions_.load_icons()
+        # what the icons need is read in a thread: only the fonts must come in this one
+        in_background(
+            self,
+            lambda: importlib.import_module("qtawesome"),
+            done=lambda _module: self.actions_.load_icons(),
+            failed=lambda text: self.session.message.emit(f"No icons: {text}", "warning"),
+        )
         gc.freeze()  # what stays for good need not be looked through again: a full look takes 50 ms
 
     def _size(self) -> QSize:

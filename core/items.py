@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -56,50 +58,73 @@ class Item:
         return any(any(self.folder.glob(name)) for name in UNDER_WAY)
 
 
+Version = tuple[int, int, int]  # inode, time in ns, size: of a file that is only ever replaced
+
+
+def version_of(path: str) -> Version | None:
+    """Which version of a file is there; None: none."""
+    try:
+        stat = os.stat(path)
+    except FileNotFoundError:
+        return None
+    return stat.st_ino, stat.st_mtime_ns, stat.st_size
+
+
 class ItemReader:
     """Reads items from their folders; what is damaged becomes an item that says so.
 
+    An item whose files are as they were is not read again: panels ask for all of them all the time.
     adopt: give items that a job wrote beside its own a card (an open, writable project).
     """
 
     def __init__(self, *, adopt: bool) -> None:
         self._adopt = adopt
-        self._seen: dict[Path, tuple[tuple[int, int], str]] = {}
-        self._cards: dict[Path, tuple[tuple[int, int, int], str, float]] = {}
+        self._seen: dict[str, tuple[Version | None, Version | None, Item]] = {}
+        self._names: dict[str, str] = {}  # of items whose card is being written, by folder
 
-    def read(self, folder: Path, kind: str) -> Item:
-        """The item in a folder. Never raises for what is in there."""
-        path = folder / CARD
+    def read_all(self, parent: Path, kind: str) -> list[Item]:
+        """All items in a folder; none where it cannot be read."""
         try:
-            try:
-                stat = path.stat()
-            except FileNotFoundError:
+            with os.scandir(parent) as found:
+                names = [e.name for e in found if e.is_dir()]
+        except OSError:
+            return []
+        known = self._seen
+        good = (n for n in names if f"{parent}{os.sep}{n}" in known or is_id(n))
+        return [self.read(parent, name, kind) for name in good]
+
+    def call(self, folder: Path, name: str) -> None:
+        """An item has this name from now on, whatever its card still says."""
+        self._names[str(folder)] = name
+
+    def forget(self, folder: Path, name: str) -> None:
+        """The card says `name` now (unless the item got another one meanwhile)."""
+        if self._names.get(str(folder)) == name:
+            self._names.pop(str(folder), None)
+
+    def read(self, parent: Path, id: str, kind: str) -> Item:
+        """The item in the folder `id`. Never raises for what is in there."""
+        place = f"{parent}{os.sep}{id}"
+        try:
+            card_now = version_of(f"{place}{os.sep}{CARD}")
+            record_now = version_of(f"{place}{os.sep}{storage.RECORD}")
+        except OSError as error:
+            return Item(id, kind, id, 0.0, parent / id, str(error))
+        seen = self._seen.get(place)
+        if seen is None or card_now is None or seen[:2] != (card_now, record_now):
+            item = self._read(parent / id, kind, has_card=card_now is not None)
+            seen = self._seen[place] = (card_now, record_now, item)
+        name = self._names.get(place)
+        return seen[2] if name is None else dataclasses.replace(seen[2], name=name)
+
+    def _read(self, folder: Path, kind: str, *, has_card: bool) -> Item:
+        try:
+            if not has_card:
                 return self._without_card(folder, kind)
-            # a card is replaced, never written over: another one has another inode or time
-            version = (stat.st_ino, stat.st_mtime_ns, stat.st_size)
-            known = self._cards.get(path)
-            if known is None or known[0] != version:
-                known = self._cards[path] = (version, *_read_card(path))
-            problem = self._record_problem(folder / storage.RECORD)
-            return Item(folder.name, kind, known[1], known[2], folder, problem)
+            name, created = _read_card(folder / CARD)
+            return Item(folder.name, kind, name, created, folder, _problem(folder / storage.RECORD))
         except (OSError, ValueError, OverflowError) as error:
             return Item(folder.name, kind, folder.name, 0.0, folder, str(error))
-
-    def _record_problem(self, path: Path) -> str:
-        """Why a record cannot be read as far as its head tells; looked at once per version."""
-        try:
-            stat = path.stat()
-        except OSError:
-            return ""
-        version = (stat.st_mtime_ns, stat.st_size)
-        if self._seen.get(path, ((0, 0), ""))[0] != version:
-            problem = ""
-            try:
-                storage.peek(path)
-            except StorageError as error:
-                problem = str(error)
-            self._seen[path] = (version, problem)
-        return self._seen[path][1]
 
     def _without_card(self, folder: Path, kind: str) -> Item:
         """The second data set of one file, say: its job knows records, not cards."""
@@ -113,6 +138,17 @@ class ItemReader:
         if self._adopt:
             storage.write_json(folder / CARD, card(kind, name, created))
         return Item(folder.name, kind, name, created, folder)
+
+
+def _problem(record: Path) -> str:
+    """Why a record cannot be read as far as its head tells; "" also where there is none."""
+    if not record.is_file():
+        return ""
+    try:
+        storage.peek(record)
+    except StorageError as error:
+        return str(error)
+    return ""
 
 
 def _read_card(path: Path) -> tuple[str, float]:
@@ -132,11 +168,6 @@ def entries(folder: Path) -> list[Path]:
         return sorted(folder.iterdir())
     except OSError:
         return []
-
-
-def folders(folder: Path) -> list[Path]:
-    """The item folders in a folder."""
-    return [e for e in entries(folder) if is_id(e.name) and e.is_dir()]
 
 
 def is_id(text: str) -> bool:

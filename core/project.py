@@ -1,4 +1,4 @@
-"""A project on disk: a folder of items, every change durable at once.
+"""A project on disk: a folder of items, every change durable at once (or soon: `write_behind`).
 
 <root>/project.json says what it is; <root>/<kind>/<id>/ holds one item: item.json (name, created,
 kind), record.npz (the saved record, once there is one), job.npz (the spec of the job that makes
@@ -7,7 +7,6 @@ it) and whatever its job writes besides. Removed items lie in <root>/trash until
 
 from __future__ import annotations
 
-import contextlib
 import importlib
 import json
 import os
@@ -15,10 +14,12 @@ import re
 import secrets
 import shutil
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from core import storage
+from core.behind import Behind
 from core.items import (
     CARD,
     FILE,
@@ -29,22 +30,22 @@ from core.items import (
     ItemReader,
     ProjectError,
     ProjectLocked,
+    Version,
     card,
     checked,
     checked_kind,
     checked_name,
-    entries,
-    folders,
     is_id,
     read_head,
+    version_of,
 )
 from core.lock import FolderLock, LockedError
 from core.storage import StorageError
+from core.tidy import NEW, tidy
 
 __all__ = ["FILE", "KINDS", "Item", "Project", "ProjectError", "ProjectLocked"]
 
 TRASH = "trash"
-_NEW = ".new-"
 
 
 class Project:
@@ -55,6 +56,8 @@ class Project:
         self._head = head
         self._lock = lock
         self._reader = ItemReader(adopt=lock is not None)
+        self._behind: Behind | None = None
+        self._jobs: dict[Path, tuple[Version, Any]] = {}
 
     # -- open and close -------------------------------------------------------------------------
     @classmethod
@@ -100,11 +103,46 @@ class Project:
             raise ProjectError(f"the project {root} cannot be written to: {reason}") from error
         project = cls(root, head, lock)
         if lock.mine:
-            project._tidy()
+            tidy(root)
         return project
 
+    def write_behind(self, told: Callable[[str], None]) -> None:
+        """From now on let a thread wait for the disk; who changes something goes on at once.
+
+        All changes are seen at once (a setting or a new name by this object, the rest by
+        everybody) and outlive a killed program, but for names and settings of the last moment.
+        They outlive a power cut once `when_safe` says so. told: called in that thread with what
+        could not be written.
+        """
+        self._writable()
+        self._behind = Behind(told)
+
+    def when_safe(self, id: str, call: Callable[[str], None]) -> None:
+        """Call `call("")` once what was changed in an item is durable, or with what went wrong.
+
+        Called in the writing thread, or at once where there is none.
+        """
+        if self._behind is None:
+            call("")
+        else:
+            self._behind.when_done(self.item(id).folder, call)
+
+    def do(self, id: str, work: Callable[[], object]) -> None:
+        """Let `work` change files in an item's folder: in the writing thread where there is one."""
+        if self._behind is None:
+            work()
+        else:
+            self._behind.ask(self.item(id).folder, work)
+
+    def settle(self) -> None:
+        """Wait until all that was changed is on the disk."""
+        if self._behind is not None:
+            self._behind.settle()
+
     def close(self) -> None:
-        """Let others open it. Nothing needs saving: every change is on disk already."""
+        """Let others open it. Nothing needs saving; waits for what is being written."""
+        self.settle()
+        self._behind = None
         if self._lock is not None:
             self._lock.release()
             self._lock = None
@@ -138,7 +176,7 @@ class Project:
 
     def set(self, key: str, value: Any) -> None:
         """Keep a setting (anything JSON can hold). None removes it."""
-        settings = dict(read_head(self.root)["settings"])
+        settings = dict(self._newest_head()["settings"])
         if value is None:
             settings.pop(key, None)
         else:
@@ -150,27 +188,31 @@ class Project:
 
     def _write_head(self, **changes: Any) -> None:
         self._writable()
-        head = {**read_head(self.root), **changes}
-        checked(storage.write_json, self.root / FILE, head)
+        head = {**self._newest_head(), **changes}
+        if self._behind is None:
+            checked(storage.write_json, self.root / FILE, head)
+        else:
+            self._behind.ask(self.root, lambda: storage.write_json(self.root / FILE, head))
         self._head = head
+
+    def _newest_head(self) -> dict[str, Any]:
+        return self._head if self._behind is not None else read_head(self.root)
 
     # -- items ----------------------------------------------------------------------------------
     def items(self, kind: str = "") -> tuple[Item, ...]:
         """All items of a kind (or of all kinds), oldest first, damaged ones included."""
         kinds = (checked_kind(kind),) if kind else KINDS
-        found = []
+        found: list[Item] = []
         for each in kinds:
-            for folder in folders(self.root / each):
-                found.append(self._reader.read(folder, each))
+            found += self._reader.read_all(self.root / each, each)
         return tuple(sorted(found, key=lambda item: (item.created, item.id)))
 
     def item(self, id: str) -> Item:
         """One item. Raises ProjectError when there is none of that id."""
         if is_id(id):
             for kind in KINDS:
-                folder = self.root / kind / id
-                if folder.is_dir():
-                    return self._reader.read(folder, kind)
+                if os.path.isdir(f"{self.root}{os.sep}{kind}{os.sep}{id}"):
+                    return self._reader.read(self.root / kind, id, kind)
         raise ProjectError(f"there is no item {id!r} in the project {self.name}")
 
     def add(self, kind: str, name: str, record: Any) -> Item:
@@ -203,7 +245,20 @@ class Project:
         self._writable()
         item = self.item(id)
         name = checked_name(name)
-        checked(storage.write_json, item.folder / CARD, card(item.kind, name, item.created))
+        path, about = item.folder / CARD, card(item.kind, name, item.created)
+        if self._behind is None:
+            checked(storage.write_json, path, about)
+            return self.item(id)
+        # the old card must not go before the new one is durable: until then it is known here
+        self._reader.call(item.folder, name)
+
+        def write() -> None:
+            try:
+                storage.write_json(path, about)
+            finally:
+                self._reader.forget(item.folder, name)
+
+        self._behind.ask(item.folder, write)
         return self.item(id)
 
     def remove(self, id: str) -> None:
@@ -224,11 +279,9 @@ class Project:
 
     def trash(self) -> tuple[Item, ...]:
         """The removed items."""
-        return tuple(
-            self._reader.read(folder, kind)
-            for kind in KINDS
-            for folder in folders(self.root / TRASH / kind)
-        )
+        read = self._reader.read_all
+        found = [i for kind in KINDS for i in read(self.root / TRASH / kind, kind)]
+        return tuple(sorted(found, key=lambda item: item.folder))
 
     def empty_trash(self) -> None:
         """Delete the removed items for good. Raises ProjectError where one cannot be deleted."""
@@ -244,13 +297,26 @@ class Project:
     def note_job(self, id: str, spec: Any) -> None:
         """Remember the spec of the job that makes an item, so that it can be run again."""
         self._writable()
-        checked(storage.save, self.item(id).folder / "job.npz", spec)
+        path, behind = self.item(id).folder / "job.npz", self._behind
+        if behind is None:
+            checked(storage.save, path, spec)
+        elif path.exists():  # what is there must not go before the new one is durable
+            behind.ask(path.parent, lambda: storage.save(path, spec))
+        else:
+            checked(lambda: storage.save(path, spec, durable=False))
+            behind.ask(path.parent, lambda: storage.sync_file(path))
 
     def job(self, id: str) -> Any:
         """The spec that made (or is to make) an item, with paths as they are here, or None."""
         path = self.item(id).folder / "job.npz"
-        _know_records()
-        return checked(storage.load, path) if path.is_file() else None
+        now = version_of(str(path))
+        if now is None:
+            return None
+        # read once per version: lists ask for the specs of all fits again and again
+        if self._jobs.get(path, (None, None))[0] != now:
+            _know_records()
+            self._jobs[path] = (now, checked(storage.load, path))
+        return self._jobs[path][1]
 
     def unfinished(self) -> list[tuple[Item, Any]]:
         """Items whose job did not come to its end, with the spec to start it again.
@@ -280,42 +346,42 @@ class Project:
         stem = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")[:24].strip("-") or kind
         id = f"{stem}-{secrets.token_hex(4)}"
         parent = self.root / kind
-        aside, folder = parent / (_NEW + id), parent / id
+        aside, folder = parent / (NEW + id), parent / id
+        now = self._behind is None
         try:
             parent.mkdir(exist_ok=True)
             aside.mkdir()
             created = time.time()
-            storage.write_json(aside / CARD, card(kind, name, created))
+            storage.write_json(aside / CARD, card(kind, name, created), durable=now)
             if record is not None:
-                storage.save(aside / storage.RECORD, record)
+                storage.save(aside / storage.RECORD, record, durable=now)
             os.rename(aside, folder)
-            storage.sync_folder(parent)
+            self._sync(parent, files=() if now else tuple(folder.iterdir()), of=folder)
         except (OSError, StorageError) as error:
             shutil.rmtree(aside, ignore_errors=True)
             raise ProjectError(f"{name} could not be added to the project: {error}") from error
         return Item(id, kind, name, created, folder)
 
     def _move(self, source: Path, target: Path) -> None:
+        if self._behind is not None:
+            self._behind.settle(source)  # hardly ever anything: a new name of a moment ago
         try:
             target.parent.mkdir(parents=True, exist_ok=True)
             os.rename(source, target)
-            storage.sync_folder(target.parent)
-            storage.sync_folder(source.parent)
+            self._sync(target.parent, source.parent, of=target)
         except OSError as error:
             raise ProjectError(f"{source} could not be moved: {error.strerror}") from error
 
-    def _tidy(self) -> None:
-        """Delete what an interrupted write left behind; called only while holding the lock."""
-        for kind in KINDS:
-            parent = self.root / kind
-            with contextlib.suppress(OSError):
-                parent.mkdir(exist_ok=True)  # a copy tool may have dropped empty folders
-            for entry in entries(parent):
-                if entry.name.startswith(_NEW):
-                    shutil.rmtree(entry, ignore_errors=True)
-                elif entry.is_dir():
-                    _clean(entry)
-        _clean(self.root)
+    def _sync(self, *folders: Path, of: Path, files: tuple[Path, ...] = ()) -> None:
+        """Make files and the names in folders durable, now or behind; `of`: the item meant."""
+
+        def work() -> None:
+            for file in files:
+                storage.sync_file(file)
+            for each in folders:
+                storage.sync_folder(each)
+
+        work() if self._behind is None else self._behind.ask(of, work)
 
 
 def _know_records() -> None:
@@ -324,10 +390,3 @@ def _know_records() -> None:
 
     importlib.import_module("core.dataset")
     analyses.discover()
-
-
-def _clean(folder: Path) -> None:
-    for entry in entries(folder):
-        if storage.is_leftover(entry.name) and not entry.is_dir():
-            with contextlib.suppress(OSError):
-                entry.unlink()

@@ -58,21 +58,34 @@ def sync_folder(folder: Path) -> None:
         os.close(handle)
 
 
+def sync_file(path: Path) -> None:
+    """Make a file and its name durable; nothing where it was moved away meanwhile."""
+    with contextlib.suppress(FileNotFoundError):
+        with open(path, "r+b") as stream:  # Windows syncs only what may be written to
+            os.fsync(stream.fileno())
+        sync_folder(path.parent)
+
+
 @contextlib.contextmanager
-def replacing(path: Path) -> Iterator[IO[bytes]]:
-    """A file to write to that becomes `path` in one step when the block ends without an error."""
+def replacing(path: Path, *, durable: bool = True) -> Iterator[IO[bytes]]:
+    """A file to write to that becomes `path` in one step when the block ends without an error.
+
+    durable: it also outlives a power cut from then on; else `sync_file` is left to the caller.
+    """
     temporary = path.with_name(f".{path.name}.tmp-{os.getpid()}-{secrets.token_hex(4)}")
     try:
         with open(temporary, "xb") as stream:
             yield stream
             stream.flush()
-            os.fsync(stream.fileno())
+            if durable:
+                os.fsync(stream.fileno())
         os.replace(temporary, path)
     except BaseException:
         with contextlib.suppress(OSError):
             temporary.unlink()
         raise
-    sync_folder(path.parent)
+    if durable:
+        sync_folder(path.parent)
 
 
 def is_leftover(name: str) -> bool:
@@ -80,10 +93,10 @@ def is_leftover(name: str) -> bool:
     return name.startswith(".") and ".tmp-" in name
 
 
-def write_json(path: Path, value: Any) -> None:
-    """Write JSON atomically. Raises StorageError where the disk refuses."""
+def write_json(path: Path, value: Any, *, durable: bool = True) -> None:
+    """Write JSON atomically, see `replacing`. Raises StorageError where the disk refuses."""
     try:
-        with replacing(path) as stream:
+        with replacing(path, durable=durable) as stream:
             stream.write(json.dumps(value, indent=1).encode("ascii") + b"\n")
     except OSError as error:
         raise StorageError(f"{path} could not be written: {error.strerror or error}") from error
@@ -113,13 +126,14 @@ def project_root(path: Path) -> Path | None:
     return None
 
 
-def _anchors(path: Path) -> dict[str, str]:
-    """Folder -> name it gets in a record, the narrowest first."""
+def _anchors(path: Path, *, real: bool = False) -> dict[str, str]:
+    """Folder -> name it gets in a record, the narrowest first; real: links resolved as well."""
     anchors = {}
     for name, folder in (("HERE", path.parent), ("PROJECT", project_root(path))):
         if folder is not None:
             anchors[str(folder)] = name
-            anchors.setdefault(os.path.realpath(folder), name)
+            if real:
+                anchors.setdefault(os.path.realpath(folder), name)
     return anchors
 
 
@@ -155,14 +169,16 @@ def _walk(tree: Any, leaf: Callable[[Any], Any]) -> Any:
 
 
 # -- records ------------------------------------------------------------------------------------
-def save(path: str | Path, record: Any) -> None:
+def save(path: str | Path, record: Any, *, durable: bool = True) -> None:
     """Write `record` to `path`: the old file or the new one is there, never half of one.
+
+    durable: see `replacing`.
 
     Absolute paths in text fields that point into the file's folder or its project are stored
     relative to it. Raises StorageError (disk full, no such folder, a value that cannot be stored).
     """
     path = Path(os.path.abspath(path))
-    anchors = _anchors(path)
+    anchors = _anchors(path, real=True)
     arrays: list[np.ndarray] = []
 
     def leaf(value: Any) -> Any:
@@ -181,7 +197,10 @@ def save(path: str | Path, record: Any) -> None:
     if len(head) > MAX_TREE_BYTES or len(arrays) >= MAX_MEMBERS:
         raise StorageError(f"{path}: the record has too many separate values to be stored")
     try:
-        with replacing(path) as stream, zipfile.ZipFile(stream, "w") as archive:
+        with (
+            replacing(path, durable=durable) as stream,
+            zipfile.ZipFile(stream, "w") as archive,
+        ):
             archive.writestr(TREE, head)
             for index, array in enumerate(arrays):
                 info = zipfile.ZipInfo(f"a{index}.npy")

@@ -7,17 +7,31 @@ from PySide6.QtWidgets import QHBoxLayout, QProgressBar, QSizePolicy, QVBoxLayou
 
 from widgets.item_list import Live
 from widgets.naming import named, push_button, text_label
-from widgets.panels.jobs import time_left
+from widgets.queue import place_of, place_text
+from widgets.session import Session
+from widgets.words import bytes_text, time_left
 
 
 class JobBar(QWidget):
-    """Title, bar, time left, Stop and Cancel."""
+    """Title, bar, place in the line or time left and memory, Stop and Cancel.
+
+    kept: what Stop keeps.
+    """
 
     stop_asked = Signal()
     cancel_asked = Signal()
 
-    def __init__(self, noun: str, parent: QWidget | None = None) -> None:
+    def __init__(
+        self,
+        noun: str,
+        session: Session,
+        *,
+        kept: str = "what is there",
+        parent: QWidget | None = None,
+    ) -> None:
         super().__init__(parent)
+        self.session = session
+        self._live: Live | None = None
         self.title = text_label(f"The {noun} on show")
         self.title.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
         self.status = text_label(f"Progress of the {noun}")
@@ -26,7 +40,7 @@ class JobBar(QWidget):
         self.bar = named(QProgressBar(), f"Progress of the {noun}")
         self.bar.setMaximumHeight(14)
         self.bar.setMinimumWidth(50)
-        self.stop = push_button("Stop", "End early and keep what is there")
+        self.stop = push_button("Stop", f"End early and keep {kept}")
         self.cancel = push_button("Cancel", f"Throw this {noun} away")
         self.stop.clicked.connect(self.stop_asked)
         self.cancel.clicked.connect(self.cancel_asked)
@@ -34,11 +48,12 @@ class JobBar(QWidget):
         head.setContentsMargins(6, 4, 6, 0)
         for part, stretch in ((self.title, 2), (self.bar, 1), (self.stop, 0), (self.cancel, 0)):
             head.addWidget(part, stretch)
-        box = QVBoxLayout(self)
+        box = self.box = QVBoxLayout(self)
         box.setContentsMargins(0, 0, 0, 0)
         box.setSpacing(2)
         box.addLayout(head)
         box.addWidget(self.status)
+        session.queue_changed.connect(self._progress)
         self.show_job("", None)
 
     def show_job(self, name: str, live: Live | None) -> None:
@@ -46,16 +61,32 @@ class JobBar(QWidget):
         self.title.setText(f"<b>{name}</b>" if name else "")
         self.title.setToolTip(name)
         busy = live is not None and live.busy
+        self._live = live if busy else None
+        self._progress()  # while hidden: the bar paints at once what is visible
+        if self.bar.isHidden() != busy:
+            return
+        self.box.setEnabled(False)  # laid out once, not for each of them: plots below are slow
         for widget in (self.bar, self.stop, self.cancel, self.status):
             widget.setVisible(busy)
-        if live is None or not busy:
+        self.box.setEnabled(True)
+        self.box.activate()
+
+    def _progress(self) -> None:
+        live = self._live
+        if live is None:
             return
-        self.stop.setEnabled(live.state == "running")
+        running, waits = live.state == "running", live.state == "waiting"
+        self.stop.setEnabled(running)
         self.cancel.setEnabled(True)
-        known = live.fraction == live.fraction and live.state != "waiting"
-        self.bar.setRange(0, 100 if known else 0)
+        known = live.fraction == live.fraction and not waits
+        self.bar.setTextVisible(known)
+        self.bar.setRange(0, 100 if known or waits else 0)  # what waits does not move
         self.bar.setValue(round(100 * live.fraction) if known else 0)
-        left = time_left(live.seconds_left) if live.state == "running" else ""
-        text = ", ".join(x for x in (left, live.message or live.state) if x)
+        parts = [time_left(live.seconds_left)] if running else []
+        place = place_text(place_of(self.session, live.job)) if waits else ""
+        parts.append(place or live.message or live.state)
+        if running and live.memory > 0:
+            parts.append(bytes_text(live.memory))
+        text = ", ".join(p for p in parts if p)
         self.status.setText(text)
         self.status.setToolTip(text)

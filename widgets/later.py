@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 import shiboken6
 from PySide6.QtCore import QEvent, QObject, QTimer
-from PySide6.QtWidgets import QWidget
+from PySide6.QtGui import QShowEvent
+from PySide6.QtWidgets import QVBoxLayout, QWidget
+
+W = TypeVar("W", bound=QWidget)
 
 
 class Later(QObject):
@@ -53,6 +56,29 @@ class Later(QObject):
 def seen(widget: QWidget) -> bool:
     """Whether any of it is on the screen. Qt calls docks behind other tabs visible, too."""
     return widget.isVisible() and not widget.visibleRegion().isEmpty()
+
+
+class Room(QWidget, Generic[W]):
+    """A place for a widget that is made when it is first seen or asked for: plots take 10 ms."""
+
+    def __init__(self, make: Callable[[], W], parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._make = make
+        self.made: W | None = None
+        self._box = QVBoxLayout(self)
+        self._box.setContentsMargins(0, 0, 0, 0)
+
+    def get(self) -> W:
+        """The widget."""
+        if self.made is None:
+            self.made = self._make()
+            self._box.addWidget(self.made)
+            self.made.show()  # Qt shows what comes into a visible widget only a turn later
+        return self.made
+
+    def showEvent(self, event: QShowEvent) -> None:
+        self.get()
+        super().showEvent(event)
 
 
 class Refill(QObject):

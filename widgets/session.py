@@ -55,6 +55,7 @@ class Session(QObject):
     item_selected = Signal(str)  # item id selected in the tree (or anywhere)
     job_added = Signal(str, str)  # job id, title
     job_event = Signal(str, object)  # job id, core.engine.events.Event
+    queue_changed = Signal()  # which jobs wait, or their order
     message = Signal(str, str)  # text, level: info, warning, error
     open_workspace = Signal(str)  # TITLE of a panel to bring to the front
     atoms_picked = Signal(object)  # tuple of atoms (from 0) picked in the molecule view
@@ -80,6 +81,8 @@ class Session(QObject):
         self.submit: Callable[..., str] = _not_connected  # (spec, title=..., device=...) -> job id
         self.cancel: Callable[[str], None] = _not_connected  # throw away
         self.stop: Callable[[str], None] = _not_connected  # finish early, keep what is there
+        self.waiting: Callable[[], tuple[str, ...]] = tuple  # jobs that wait, the next one first
+        self.move: Callable[[str, int], int] = _not_connected  # to a place in that line -> old one
 
     @property
     def read_only(self) -> bool:

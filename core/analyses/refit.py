@@ -131,7 +131,7 @@ class Refit:
 
 
 def run(spec: RefitSpec, context: Context) -> Refit:
-    """See RefitSpec. A job that was killed goes on from `out`/checkpoint.npz to the same end.
+    """See RefitSpec. A job that was killed goes on from `out`/checkpoint-refit.npz to the same end.
 
     Raises ForceFieldError, RefitError, SplitError, StorageError saying what to change.
     """

@@ -33,7 +33,7 @@ WHOLE = 1e-4  #: e, by which charges read from a file may miss the molecule's ch
 
 def run_refit(spec: RefitSpec, context: Context) -> Refit:
     """See `core.analyses.refit.run`."""
-    from core.fitting.mm.checkpoint import Keeper, fingerprint
+    from core.fitting.checkpoint import Checkpoint, fingerprint
     from core.fitting.mm.field import options
     from core.fitting.mm.flags import carried
     from core.fitting.mm.profile import profiled
@@ -74,11 +74,13 @@ def run_refit(spec: RefitSpec, context: Context) -> Refit:
     )
     same = dataclasses.replace(spec, label="", out="", dataset="", parent="")
     folder = Path(spec.out)
-    keeper = Keeper(folder / "checkpoint.npz", fingerprint(same, dataset)) if spec.out else None
     part = Part(context, 0.0, 0.85)
+    kept = None
+    if spec.out:
+        kept = Checkpoint(part, "refit", about=fingerprint(same, dataset), folder=spec.out)
     found = refit(
         spec.topology, dataset, split.train, asked, part, valid=split.valid, flags=spec.flags,
-        profiles=rows, numbers=spec.molecule.numbers, keeper=keeper,
+        profiles=rows, numbers=spec.molecule.numbers, checkpoint=kept,
     )  # fmt: skip
     seconds = time.perf_counter() - start
     topology = found.topology
@@ -130,10 +132,10 @@ def run_refit(spec: RefitSpec, context: Context) -> Refit:
         contributions=contributions(spec.topology, topology, sets),
         parent=spec.parent,
     )
-    if keeper is not None:
+    if kept is not None:
         storage.save(folder / "refit.npz", result)
         storage.save_result(spec.out, fit)  # last: with it the item counts as finished
-        keeper.remove()
+        kept.done()
     context.progress(1.0, "refitted")
     return result
 

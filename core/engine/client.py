@@ -5,7 +5,6 @@ from __future__ import annotations
 import atexit
 import collections
 import contextlib
-import dataclasses
 import importlib
 import itertools
 import os
@@ -38,7 +37,7 @@ GRACE = 3.0  # s a cancelled job has to answer
 
 
 class Engine:
-    """Jobs run first come, first served, one at a time on each of `workers` processes.
+    """Jobs run first come, first served (see `move`), one at a time on each of `workers` processes.
 
     Workers are started when needed and replaced when they die. quick: specs whose class says
     `QUICK` (answers of milliseconds that somebody looks at) do not wait behind the others: a small
@@ -167,7 +166,7 @@ class Engine:
         """
         if type(spec) not in self._specs:
             raise EngineError(f"{type(spec).__name__} is not the spec of any analysis")
-        spec, device = _agree_on_device(spec, device)
+        spec, device = lanes.agree_on_device(spec, device)
         job = f"job-{os.getpid()}-{next(self._numbers)}"
         handle = Handle(self, job, title=title, spec=spec, device=device)
         handle.quick = self._quick and bool(getattr(type(spec), "QUICK", False))
@@ -191,7 +190,7 @@ class Engine:
         return self._jobs.get(job)
 
     def cancel(self, job: str) -> None:
-        """See Handle.cancel. A job that is finished or unknown is left alone."""
+        """See Handle.cancel. One that is finished or unknown is left alone."""
         with self._lock:
             handle = self._jobs.get(job)
             if handle is None or handle.cancelled:
@@ -219,6 +218,17 @@ class Engine:
                 handle.worker.send(codec.encode(StopJob(job)))  # type: ignore[union-attr]
         if not running:
             self.cancel(job)
+
+    def waiting(self) -> tuple[str, ...]:
+        """The jobs that wait, the next one first; quick ones are not in that line."""
+        with self._lock:
+            return tuple(h.id for h in lanes.line(self._queue))
+
+    def move(self, job: str, place: int) -> int:
+        """Put a waiting job at `place` of the line (0 = next); its old place, -1: not waiting."""
+        with self._lock:
+            handle = self._jobs.get(job)
+            return -1 if handle is None else lanes.move(self._queue, handle, place)
 
     # -- inside ---------------------------------------------------------------------------------
     def _check_open(self) -> None:
@@ -387,14 +397,3 @@ class Engine:
         if handle.cancelled:
             return "cancelled", {"message": f"cancelled; {reason}"}
         return "failed", {"message": reason, "details": worker.log()}
-
-
-def _agree_on_device(spec: Any, device: str | None) -> tuple[Any, str]:
-    own = getattr(spec, "device", None)
-    if device is None:
-        return spec, own or "cpu"
-    if own is None or own == device:
-        return spec, device
-    if own != "cpu":
-        raise EngineError(f"the spec asks for device {own}, the call for {device}: which one?")
-    return dataclasses.replace(spec, device=device), device

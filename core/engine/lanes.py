@@ -1,10 +1,14 @@
-"""Which worker takes a job: quick ones must not wait behind a training."""
+"""Which worker takes a job, and when: quick ones must not wait behind a training."""
 
 from __future__ import annotations
 
+import dataclasses
 import enum
+from collections import deque
 from collections.abc import Iterable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+from core.engine.errors import EngineError
 
 if TYPE_CHECKING:
     from core.engine.handle import Handle
@@ -52,3 +56,35 @@ def busy(workers: Iterable[WorkerProcess]) -> bool:
 def hope(workers: Iterable[WorkerProcess], queue: Iterable[Handle]) -> bool:
     """Whether an ordinary worker is there, or will be started for a job."""
     return any(not w.quick for w in workers) or any(not h.quick for h in queue)
+
+
+def line(queue: Iterable[Handle]) -> list[Handle]:
+    """The jobs of a queue that wait for their turn; quick ones have a worker of their own."""
+    return [h for h in queue if not h.quick]
+
+
+def move(queue: deque[Handle], handle: Handle, place: int) -> int:
+    """Put a job at `place` of the line, 0 = next; the place it had, -1 where it does not wait."""
+    waiting = line(queue)
+    if handle not in waiting:
+        return -1
+    before = waiting.index(handle)
+    waiting.remove(handle)
+    waiting.insert(max(0, place), handle)
+    others = iter(waiting)
+    arranged = [h if h.quick else next(others) for h in queue]
+    queue.clear()
+    queue.extend(arranged)
+    return before
+
+
+def agree_on_device(spec: Any, device: str | None) -> tuple[Any, str]:
+    """The spec and the device for it. EngineError where spec and call want different ones."""
+    own = getattr(spec, "device", None)
+    if device is None:
+        return spec, own or "cpu"
+    if own is None or own == device:
+        return spec, device
+    if own != "cpu":
+        raise EngineError(f"the spec asks for device {own}, the call for {device}: which one?")
+    return dataclasses.replace(spec, device=device), device

@@ -13,14 +13,15 @@ another question, or a damaged one, is not taken.
 from __future__ import annotations
 
 import hashlib
+import json
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from core.wire import wire
+from core.wire import pack, wire
 
 if TYPE_CHECKING:
     from core.engine.context import Context
@@ -45,13 +46,36 @@ def mark(words: str, *arrays: np.ndarray) -> str:
     return f"{words} {digest.hexdigest()}"
 
 
-class Checkpoint:
-    """The file `checkpoint-NAME.npz` in the folder of the job; does nothing where there is none."""
+def fingerprint(*parts: Any) -> str:
+    """sha256 of wire records and plain values, all of them in it: for `about`."""
+    digest = hashlib.sha256()
 
-    def __init__(self, context: Context, name: str, *, about: str) -> None:
-        folder = getattr(context, "folder", "")
+    def plain(value: Any) -> Any:
+        if isinstance(value, np.ndarray):
+            digest.update(np.ascontiguousarray(value).tobytes())
+            return [str(value.dtype), *value.shape]
+        if isinstance(value, dict):
+            return {k: plain(v) for k, v in value.items()}
+        if isinstance(value, list | tuple):
+            return [plain(v) for v in value]
+        return value
+
+    tree = plain([pack(part) for part in parts])
+    digest.update(json.dumps(tree, sort_keys=True).encode())
+    return digest.hexdigest()
+
+
+class Checkpoint:
+    """The file `checkpoint-NAME.npz` in the folder of the job; does nothing where there is none.
+
+    folder: another one than the job's. note: after `load`, why a state that is there was not taken.
+    """
+
+    def __init__(self, context: Context | None, name: str, *, about: str, folder: str = "") -> None:
+        folder = folder or getattr(context, "folder", "")
         self.path = Path(folder) / f"checkpoint-{name}.npz" if folder else None
         self.about = about
+        self.note = ""
         self._saved = time.monotonic()
 
     def load(self) -> dict[str, np.ndarray] | None:
@@ -62,9 +86,14 @@ class Checkpoint:
             return None
         try:
             found = storage.load(self.path, SavedState)
-        except (OSError, storage.StorageError):
-            return None  # a damaged state is no reason to fail: the fit starts afresh
-        return dict(found.arrays) if found.about == self.about else None
+        except (OSError, storage.StorageError) as error:
+            # a damaged state is no reason to fail: the fit starts afresh
+            self.note = f"starting anew: {error}"
+            return None
+        if found.about != self.about:
+            self.note = "starting anew: what was kept is of a job with other settings or data"
+            return None
+        return dict(found.arrays)
 
     def save(self, arrays: dict[str, np.ndarray], *, now: bool = False) -> None:
         """Keep `arrays` (atomically), at most every EVERY seconds unless `now`."""

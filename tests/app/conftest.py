@@ -37,6 +37,7 @@ class FakeEngine:
         self.devices = {"cpu": "a processor"}
         self.numbers = itertools.count(1)
         self.seq: dict[str, int] = {}
+        self.line: list[str] = []  # jobs that were not said to have started
 
     def start(self):
         time.sleep(self.delay)
@@ -60,9 +61,20 @@ class FakeEngine:
         self.say(job, "queued")
         return self.handles[job]
 
+    def waiting(self):
+        return tuple(self.line)
+
+    def move(self, job, place):
+        if job not in self.line:
+            return -1
+        old = self.line.index(job)
+        self.line.insert(place, self.line.pop(old))
+        return old
+
     def say(self, job, kind, fraction=float("nan"), **payload):
         seq = self.seq.get(job, 0)
         self.seq[job] = seq + 1
+        self.line = [j for j in self.line if j != job] + ([job] if kind == "queued" else [])
         event = Event(job, seq, time.time(), kind, fraction, payload)
         thread = threading.Thread(target=lambda: [c(event) for c in self.callbacks])
         thread.start()

@@ -28,13 +28,17 @@ def offers(window):
     return [n for n in window.notices.shown() if n.buttons]
 
 
-def test_interrupted_run_is_offered_and_goes_on_from_its_checkpoint(make_window, interrupted):
+def test_interrupted_run_is_offered_and_goes_on_from_its_checkpoint(
+    qtbot, make_window, interrupted
+):
     window = make_window(path=str(interrupted))
     (offer,) = offers(window)
     assert "water 300 K" in offer.text
     assert "40 %" in offer.text
     offer.buttons["Go on"].click()
-    spec = window.engine_for_tests.specs["engine-1"]
+    engine = window.engine_for_tests
+    qtbot.waitUntil(lambda: bool(engine.specs), timeout=5000)
+    spec = engine.specs["engine-1"]
     assert spec.resume.endswith("checkpoint.npz")
     assert spec.out == str(window.session.project.items("runs")[0].folder)
     assert not offers(window)
@@ -47,12 +51,14 @@ def test_interrupted_run_can_be_discarded(make_window, interrupted):
     assert window.session.project.items("fits") == ()  # the one never handed in is gone too
 
 
-def test_a_moved_project_goes_on_where_it_is_now(make_window, interrupted, tmp_path):
+def test_a_moved_project_goes_on_where_it_is_now(qtbot, make_window, interrupted, tmp_path):
     moved = tmp_path / "elsewhere"
     interrupted.rename(moved)
     window = make_window(path=str(moved))
     offers(window)[0].buttons["Go on"].click()
-    spec = window.engine_for_tests.specs["engine-1"]
+    engine = window.engine_for_tests
+    qtbot.waitUntil(lambda: bool(engine.specs), timeout=5000)
+    spec = engine.specs["engine-1"]
     assert spec.out.startswith(str(moved))
     assert spec.resume.startswith(str(moved))
 
@@ -95,13 +101,16 @@ def test_copy_opens_elsewhere(make_window, interrupted, tmp_path):
     assert not window.projects.copy(tmp_path / "copy")  # never over something else
 
 
-def test_switching_projects_lets_go_of_jobs_without_losing_them(make_window, tmp_path, small):
+def test_switching_projects_lets_go_of_jobs_without_losing_them(
+    qtbot, make_window, tmp_path, small
+):
     window = make_window()
     window.projects.create(tmp_path / "a")
     item = window.session.project.reserve("runs", "r")
     window.session.submit(
         DynamicsSpec(small.molecule, FieldRef("mmff94"), out=str(item.folder)), title="r"
     )
+    qtbot.waitUntil(lambda: bool(window.engine_for_tests.specs), timeout=5000)
     window.projects.create(tmp_path / "b")
     assert window.engine_for_tests.handles["engine-1"].asked == ["cancel"]
     with Project.open(tmp_path / "a") as first:
@@ -134,7 +143,9 @@ def test_second_window_opens_for_reading_only(make_window, tmp_path):
         other.communicate(timeout=10)
 
 
-def test_code_named_by_an_interrupted_job_is_shown_before_it_runs(make_window, tmp_path, small):
+def test_code_named_by_an_interrupted_job_is_shown_before_it_runs(
+    qtbot, make_window, tmp_path, small
+):
     ref = FieldRef("ase-calculator", hyper={"path": "evil:Shell", "arguments": '{"a": "rm"}'})
     with Project.create(tmp_path / "sent", "sent") as project:
         for name in ("bad", "good 1", "good 2", "good 3", "good 4"):
@@ -146,10 +157,11 @@ def test_code_named_by_an_interrupted_job_is_shown_before_it_runs(make_window, t
     assert "evil:Shell" in bad.text
     assert '{"a": "rm"}' in bad.text
     every.buttons["Go on with all"].click()
-    assert len(window.engine_for_tests.specs) == 4
-    assert all(s.field.key == "mmff94" for s in window.engine_for_tests.specs.values())
+    specs = window.engine_for_tests.specs
+    qtbot.waitUntil(lambda: len(specs) == 4, timeout=5000)
+    assert all(s.field.key == "mmff94" for s in specs.values())
     bad.buttons["Run it"].click()
-    assert len(window.engine_for_tests.specs) == 5
+    qtbot.waitUntil(lambda: len(specs) == 5, timeout=5000)
 
 
 def test_another_project_takes_the_offers_of_the_one_before_away(

@@ -183,7 +183,7 @@ def test_help_names_the_panel(make_window):
     assert window.docks.under(middle) is window.docks.all["Jobs"]
 
 
-def test_dropped_file_goes_to_the_data_panel(make_window, tmp_path):
+def test_dropped_file_goes_to_the_data_panel(qtbot, make_window, tmp_path):
     window = make_window()
     window.projects.create(tmp_path / "mine")
     path = tmp_path / "frames.xyz"
@@ -199,8 +199,9 @@ def test_dropped_file_goes_to_the_data_panel(make_window, tmp_path):
             Qt.KeyboardModifier.NoModifier,
         )
     )
-    spec = window.engine_for_tests.specs["engine-1"]
-    assert spec.path == str(path)
+    specs = window.engine_for_tests.specs
+    qtbot.waitUntil(lambda: bool(specs), timeout=5000)
+    assert specs["engine-1"].path == str(path)
 
 
 def test_export_round_trip(make_window, tmp_path, small):

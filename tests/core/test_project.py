@@ -264,3 +264,38 @@ def test_nothing_changes_after_close(project: Project) -> None:
         with pytest.raises(ProjectError, match="reading only"):
             change()
     np.testing.assert_array_equal(project.load(item).positions, WATER.positions)
+
+
+def test_items_are_read_again_only_where_something_changed(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    items = [project.reserve("fits", f"fit {k}") for k in range(5)]
+    project.note_job(items[0].id, FitSpec("sgdml", "x"))
+    read: list[str] = []
+    for name in ("read_json", "peek", "load"):
+        real = getattr(storage, name)
+        monkeypatch.setattr(
+            storage,
+            name,
+            lambda path, *a, real=real: (read.append(Path(path).name), real(path, *a))[1],
+        )
+    first = project.items("fits")
+    assert read == ["item.json"] * 4, "one was read when its job was noted"
+    assert project.job(items[0].id).key == "sgdml"
+    read.clear()
+    assert project.items("fits") == first
+    assert project.item(items[1].id) in first
+    assert project.job(items[0].id).key == "sgdml"
+    assert read == []
+    project.save(items[2], WATER)
+    project.rename(items[3].id, "another")
+    project.note_job(items[0].id, FitSpec("gap", "x"))
+    read.clear()
+    assert [i.finished for i in project.items("fits")] == [False, False, True, False, False]
+    assert project.item(items[3].id).name == "another"
+    assert project.job(items[0].id).key == "gap"
+    assert sorted(read) == ["item.json", "job.npz", "record.npz"]
+    items[2].record.write_bytes(b"damaged")
+    assert "damaged" in project.item(items[2].id).problem
+    items[2].record.unlink()
+    assert project.item(items[2].id).problem == ""

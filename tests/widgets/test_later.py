@@ -6,7 +6,7 @@ from types import SimpleNamespace
 
 from PySide6.QtWidgets import QStackedWidget, QWidget
 
-from widgets.later import Later, Refill, seen
+from widgets.later import Later, Refill, Room, seen
 from widgets.session import Session
 
 
@@ -72,3 +72,28 @@ def test_what_was_missed_is_told_before_it_is_shown_or_something_new_selected(qt
     assert told == ["fits"]
     session.item_selected.emit("new")
     assert told == ["fits", "datasets"]
+
+
+def test_a_room_makes_its_widget_when_seen_or_asked_for_and_once(qtbot):
+    made = []
+
+    def make() -> QWidget:
+        made.append(QWidget())
+        return made[-1]
+
+    stack, seen_one, asked = QStackedWidget(), Room(make), Room(make)
+    stack.addWidget(QWidget())
+    stack.addWidget(seen_one)
+    stack.addWidget(asked)
+    qtbot.addWidget(stack)
+    with qtbot.waitExposed(stack):
+        stack.show()
+    assert made == []
+    assert asked.get() is asked.get() is made[0]
+    assert not made[0].isVisible()
+    stack.setCurrentWidget(seen_one)
+    assert seen_one.made is made[1]
+    assert made[1].isVisible()
+    stack.setCurrentWidget(asked)
+    assert made[0].isVisible()
+    assert len(made) == 2

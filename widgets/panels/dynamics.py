@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -112,6 +113,10 @@ class DynamicsPanel(QWidget):
             width=FORM_WIDTH,
             rest=480,
         )
+
+    def pieces(self) -> list[Callable[[], object]]:
+        """What the first run would else have to make."""
+        return self.plots.pieces()
 
     def _fold(self) -> None:
         hidden = self.settings.isVisible()

@@ -1,4 +1,4 @@
-"""Jobs: what is being computed, how long it will take, and how to end it."""
+"""Jobs: what is being computed, what waits in which order, how long it takes, how to end it."""
 
 from __future__ import annotations
 
@@ -6,43 +6,17 @@ import os
 from collections.abc import Iterable
 from typing import Any
 
-from PySide6.QtCore import QEvent, Qt
-from PySide6.QtWidgets import (
-    QHBoxLayout,
-    QLabel,
-    QPlainTextEdit,
-    QProgressBar,
-    QPushButton,
-    QScrollArea,
-    QSizePolicy,
-    QStackedWidget,
-    QToolButton,
-    QVBoxLayout,
-    QWidget,
-)
+from PySide6.QtCore import Qt
+from PySide6.QtWidgets import QLabel, QScrollArea, QStackedWidget, QVBoxLayout, QWidget
 
+from core.engine.events import FINAL
+from widgets.job_row import JobRow
+from widgets.queue import CancelJob, MoveJob, is_listed, line_of
 from widgets.session import Session
+from widgets.words import time_left
 
+__all__ = ["JobRow", "JobsPanel", "devices", "time_left"]
 KEEP = 60  # ended jobs that stay listed
-LOG_LINES = 2000
-WORDS = {
-    "queued": "waiting",
-    "started": "running",
-    "done": "done",
-    "failed": "failed",
-    "cancelled": "cancelled",
-}
-
-
-def time_left(seconds: float) -> str:
-    """ "12 s left", "3 min left"; "" when nobody knows."""
-    if seconds != seconds or seconds < 0:
-        return ""
-    if seconds < 90:
-        return f"{max(1, round(seconds))} s left"
-    if seconds < 5400:
-        return f"{round(seconds / 60)} min left"
-    return f"{seconds / 3600:.1f} h left"
 
 
 def devices(found: Iterable[str] = ()) -> str:
@@ -59,127 +33,18 @@ def devices(found: Iterable[str] = ()) -> str:
     return f"CPU {cores} / {gpu}"
 
 
-class JobRow(QWidget):
-    """One job: title, bar, words, buttons, and a log that folds out."""
-
-    def __init__(self, session: Session, job: str, title: str) -> None:
-        super().__init__()
-        self.session, self.job = session, job
-        self.state = "queued"
-        self.title = QLabel(title)
-        self.title.setToolTip(title)
-        self.title.setMinimumWidth(90)
-        self.title.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
-        self.bar = QProgressBar()
-        self.bar.setRange(0, 1000)
-        self.bar.setTextVisible(False)
-        self.bar.setFixedSize(140, 10)
-        self.bar.setAccessibleName(f"Progress of {title}")
-        self.words = QLabel("waiting")
-        self.words.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
-        self.words.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
-        self.stop = QPushButton("Stop")
-        self.stop.setToolTip("Finish early and keep what is there")
-        self.stop.clicked.connect(lambda: self._end(session.stop))
-        self.cancel = QPushButton("Cancel")
-        self.cancel.setToolTip("Throw this job away")
-        self.cancel.clicked.connect(lambda: self._end(session.cancel))
-        self.fold = QToolButton()
-        self.fold.setArrowType(Qt.ArrowType.RightArrow)
-        self.fold.setCheckable(True)
-        self.fold.setAutoRaise(True)
-        self.fold.setToolTip("Log")
-        self.fold.setAccessibleName(f"Log of {title}")
-        self.fold.toggled.connect(self._unfold)
-        self.log = QPlainTextEdit(readOnly=True)
-        self.log.setMaximumBlockCount(LOG_LINES)
-        self.log.setFixedHeight(96)
-        self.log.hide()
-        line = QHBoxLayout()
-        line.setContentsMargins(0, 0, 0, 0)
-        line.setSpacing(8)
-        line.addWidget(self.fold)
-        line.addWidget(self.title, 3)
-        line.addWidget(self.bar)
-        line.addWidget(self.words, 5)
-        line.addWidget(self.stop)
-        line.addWidget(self.cancel)
-        box = QVBoxLayout(self)
-        box.setContentsMargins(4, 1, 4, 1)
-        box.setSpacing(1)
-        box.addLayout(line)
-        box.addWidget(self.log)
-        self.stop.setEnabled(False)
-
-    def take(self, event: Any) -> None:
-        """Show one event of the job."""
-        payload = event.payload
-        if event.fraction == event.fraction and event.kind == "progress":
-            self.bar.setValue(round(1000 * event.fraction))
-        if event.kind == "progress":
-            self.state = "running"
-            words = [f"{100 * event.fraction:.0f} %"] if event.fraction == event.fraction else []
-            words += [time_left(payload.get("seconds_left", float("nan")))]
-            words += [payload.get("message", "")]
-            self._say(", ".join(w for w in words if w))
-        elif event.kind == "log":
-            self.log.appendPlainText(payload.get("message", ""))
-        elif event.kind in WORDS:
-            self.state = event.kind if event.kind != "started" else "running"
-            self._say(WORDS[event.kind])
-        self.stop.setEnabled(self.state == "running")
-        why = payload.get("message", "")
-        if event.kind == "cancelled" and why and why != "cancelled":
-            self._say(f"cancelled: {why}")
-        if event.kind in ("done", "failed", "cancelled"):
-            self.cancel.hide()
-            self.stop.hide()
-            self.bar.setValue(1000 if event.kind == "done" else self.bar.value())
-            self.bar.setEnabled(event.kind == "done")
-        if event.kind == "failed":
-            message = payload.get("message", "no reason given")
-            self._say(f"failed: {message}")
-            details = payload.get("details", "")
-            self.log.appendPlainText(message + (f"\n{details}" if details else ""))
-            self._colour()
-
-    def _say(self, text: str) -> None:
-        if text != self.words.text():
-            self.words.setText(text)
-            self.words.setToolTip(text)
-
-    def _colour(self) -> None:
-        palette = self.words.palette()
-        palette.setColor(palette.ColorRole.WindowText, self.palette().brightText().color())
-        self.words.setPalette(palette)
-
-    def changeEvent(self, event: QEvent) -> None:
-        if event.type() == QEvent.Type.PaletteChange and self.state == "failed":
-            self._colour()
-        super().changeEvent(event)
-
-    def _end(self, how: Any) -> None:
-        self.stop.setEnabled(False)
-        self.cancel.setEnabled(how is not self.session.cancel)
-        self._say("stopping …" if how is self.session.stop else "cancelling …")
-        how(self.job)
-
-    def _unfold(self, on: bool) -> None:
-        self.fold.setArrowType(Qt.ArrowType.DownArrow if on else Qt.ArrowType.RightArrow)
-        self.log.setVisible(on)
-        if on and not self.log.toPlainText():
-            self.log.setPlainText("Nothing logged.")
-
-
 class JobsPanel(QWidget):
-    """All jobs of this session, the newest first."""
+    """All jobs of this session: what runs, what waits, the next first, what ended, newest first."""
 
     TITLE = "Jobs"
     ORDER = 90
     AREA = "bottom"
     HELP = (
-        "What is being computed and what is waiting. Stop finishes a job early and keeps what is "
-        "there; Cancel throws it away. The arrow in front of a job folds out its log."
+        "What is being computed, and below it what is waiting, the next one first. Stop finishes a "
+        "job early and keeps what is there; Cancel (Del) throws it away. A job that waits can be "
+        "moved (Alt+Up, Alt+Down, Alt+Home to the front); Ctrl+Z takes that and the cancelling of "
+        "one that waits back. Up and Down go "
+        "from job to job. The arrow in front of a job folds out its log."
     )
 
     def __init__(self, session: Session, parent: QWidget | None = None) -> None:
@@ -193,35 +58,40 @@ class JobsPanel(QWidget):
         self.list.addStretch(1)
         inner = QWidget()
         inner.setLayout(self.list)
-        scroll = QScrollArea(widgetResizable=True)
-        scroll.setFrameShape(QScrollArea.Shape.NoFrame)
-        scroll.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
-        scroll.setWidget(inner)
+        self.scrolled = QScrollArea(widgetResizable=True)
+        self.scrolled.setFrameShape(QScrollArea.Shape.NoFrame)
+        self.scrolled.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        self.scrolled.setFocusPolicy(Qt.FocusPolicy.NoFocus)  # its rows have it
+        self.scrolled.setWidget(inner)
         # a plain label: the strip is too low for the usual invitation
         self.empty = QLabel("Nothing is being computed. Jobs appear here with their progress.")
         self.empty.setAlignment(Qt.AlignmentFlag.AlignCenter)
         self.empty.setMinimumSize(10, 10)
         self.states = QStackedWidget()
         self.states.addWidget(self.empty)
-        self.states.addWidget(scroll)
+        self.states.addWidget(self.scrolled)
         box = QVBoxLayout(self)
         box.setContentsMargins(0, 0, 0, 0)
         box.addWidget(self.states)
         session.job_added.connect(self.add)
         session.job_event.connect(self.take)
+        session.queue_changed.connect(self.arrange)
         for job in session.jobs.values():
             self.add(job.id, job.title)
 
     def add(self, job: str, title: str) -> None:
-        """List a new job on top; small questions that leave nothing behind are not worth a row."""
-        record = self.session.jobs.get(job)
-        if record is not None and not hasattr(record.spec, "out"):
+        """List a new job; small questions that leave nothing behind are not worth a row."""
+        if not is_listed(self.session, job):
             return
         row = JobRow(self.session, job, title)
+        row.move_asked.connect(self.move_to)
+        row.withdrawn.connect(self._withdraw)
+        row.go_asked.connect(self._go)
+        row.state_changed.connect(self._arrange_soon)
         self.rows[job] = row
-        self.list.insertWidget(0, row)
+        self.list.insertWidget(self._place_of_new(), row)
         self.states.setCurrentIndex(1)
-        ended = [k for k, r in self.rows.items() if r.state in ("done", "failed", "cancelled")]
+        ended = [k for k, r in self.rows.items() if r.state in FINAL]
         for old in ended[: max(0, len(self.rows) - KEEP)]:
             self.rows.pop(old).deleteLater()
 
@@ -231,6 +101,64 @@ class JobsPanel(QWidget):
         if row is not None:
             row.take(event)
 
+    # -- order --------------------------------------------------------------------------------
+    def move_to(self, job: str, place: int) -> None:
+        """Give a waiting job another place in the line, 1 = next (undoable)."""
+        if self.session.read_only:
+            return
+        self.session.undo.push(MoveJob(self.session, job, place))
+        self.arrange()
+        self._show(self.rows[job])
+
+    def _withdraw(self, job: str) -> None:
+        record = self.session.jobs.get(job)
+        if record is not None and record.item and job in self.session.waiting():
+            self.session.undo.push(CancelJob(self.session, job))
+        else:
+            self.session.cancel(job)
+
+    def order(self) -> list[JobRow]:
+        """The rows from top to bottom."""
+        places = {job: k for k, job in enumerate(line_of(self.session))}
+        rows = list(self.rows.values())
+        ended = [r for r in rows if r.state in FINAL]
+        waiting = [r for r in rows if r.state == "queued"]
+        waiting.sort(key=lambda r: places.get(r.job, len(places)))
+        running = [r for r in rows if r.state not in FINAL and r.state != "queued"]
+        return [*running, *waiting, *reversed(ended)]
+
+    def arrange(self) -> None:
+        """Put the rows into their order, and tell those that wait their places."""
+        line = line_of(self.session)
+        before: QWidget | None = None
+        for k, row in enumerate(self.order()):
+            there = self.list.itemAt(k)
+            if there is None or there.widget() is not row:
+                self.list.removeWidget(row)
+                self.list.insertWidget(k, row)
+            row.set_place(line.index(row.job) + 1 if row.job in line else 0, len(line))
+            if before is not None:
+                QWidget.setTabOrder(before, row)
+            before = row.cancel
+
+    def _place_of_new(self) -> int:
+        return sum(r.state not in FINAL for r in self.rows.values()) - 1
+
+    def _arrange_soon(self) -> None:
+        self.session.later.ask(self, "order", self.arrange)
+
+    def _go(self, job: str, step: int) -> None:
+        rows = self.order()
+        to = rows.index(self.rows[job]) + step
+        if 0 <= to < len(rows):
+            rows[to].setFocus()
+            self._show(rows[to])
+
+    def _show(self, row: JobRow) -> None:
+        self.list.activate()  # else it is where it was before it was moved
+        self.scrolled.ensureWidgetVisible(row, 0, 0)
+
+    # -- all of them --------------------------------------------------------------------------
     def stop_all(self) -> None:
         """Finish every running job early."""
         for job, row in self.rows.items():

@@ -76,6 +76,7 @@ class TreePanel(QWidget):
         box = QVBoxLayout(self)
         box.setContentsMargins(0, 0, 0, 0)
         box.addWidget(self.tree)
+        self._wanted = ""  # selected elsewhere, but not listed yet
         self.groups: dict[str, QTreeWidgetItem] = {}
         for kind, title, _hint in GROUPS:
             row = QTreeWidgetItem(self.tree, [title])
@@ -135,7 +136,7 @@ class TreePanel(QWidget):
         group = self.groups.get(kind)
         if group is None:
             return
-        keep = self.current_id()
+        keep = self._wanted or self.current_id()
         self._quiet = True
         group.takeChildren()
         project = self.session.project
@@ -234,6 +235,7 @@ class TreePanel(QWidget):
 
     def _select(self, item_id: str) -> None:
         row = self.row(item_id) if item_id else None
+        self._wanted = item_id if row is None else ""  # a new item is listed a turn later
         if row is not None and row is not self.tree.currentItem():
             self._quiet = True
             self.tree.setCurrentItem(row)

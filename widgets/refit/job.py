@@ -9,8 +9,8 @@ from PySide6.QtCore import QObject, Signal
 
 from core.analyses.refit import Refit
 from core.engine.events import FINAL, Event
-from widgets.panels.jobs import time_left
 from widgets.session import Session
+from widgets.words import time_left
 
 if TYPE_CHECKING:
     from core.mm.topology import Topology

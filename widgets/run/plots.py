@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
+from typing import TypeVar
 
 import numpy as np
 from PySide6.QtCore import Qt, QTimer, Signal
@@ -14,6 +16,7 @@ from core.bonding import chain_label
 from core.geometry import measure
 from widgets.curves import LiveCurve
 from widgets.histogram import TemperatureHistogram
+from widgets.later import Room
 from widgets.palette import STYLES
 from widgets.plot_tools import paper
 from widgets.profile import ProfileView
@@ -28,6 +31,7 @@ from widgets.surface.data import (
 )
 from widgets.surface.grid import Map, Scale, SurfaceGrid
 
+P = TypeVar("P", TemperatureHistogram, ProfileView)
 REFRESH_MS = 150
 PATH_FRAMES = 3000  # frames of one replica that are drawn as a path
 CURVE_POINTS = 20_000  # per curve; longer runs are thinned for drawing
@@ -59,8 +63,10 @@ class RunPlots(QWidget):
         self.energy.plot.setAccessibleName("Energies over time")
         self.energy.setToolTip("Potential energy counts from the first frame; means over replicas")
         self.temperature.setToolTip("Mean over replicas; the band reaches from lowest to highest")
-        self.histogram = TemperatureHistogram()
-        self.grid, self.profile = SurfaceGrid(), ProfileView()
+        self._dark = session.dark
+        self._histogram = Room(lambda: self._dyed(TemperatureHistogram()))
+        self._profile = Room(lambda: self._dyed(ProfileView()))
+        self.grid = SurfaceGrid()
         self.density = QToolButton()
         self.density.setText("Density")
         self.density.setCheckable(True)
@@ -77,10 +83,10 @@ class RunPlots(QWidget):
         column.setSpacing(0)
         column.addLayout(top)
         column.addWidget(self.grid, 1)
-        column.addWidget(self.profile, 1)
-        self.profile.hide()
+        column.addWidget(self._profile, 1)
+        self._profile.hide()
         rows = QSplitter(Qt.Orientation.Vertical)
-        for left, right in ((self.temperature, self.energy), (self.histogram, self.map_box)):
+        for left, right in ((self.temperature, self.energy), (self._histogram, self.map_box)):
             row = QSplitter(Qt.Orientation.Horizontal)
             row.addWidget(left)
             row.addWidget(right)
@@ -191,7 +197,7 @@ class RunPlots(QWidget):
     def _draw_map(self) -> None:
         data, axes = self.data, self._axes()
         self.grid.setVisible(len(axes) != 1)
-        self.profile.setVisible(len(axes) == 1)
+        self._profile.setVisible(len(axes) == 1)
         if data is None or not axes:
             self.where.setText("Choose dihedrals in Surface to see the path.")
             self.grid.setVisible(False)
@@ -251,8 +257,30 @@ class RunPlots(QWidget):
     def set_dark(self, dark: bool) -> None:
         """Follow the theme."""
         paper(self.map_box, dark=dark)
-        for plot in (self.temperature, self.energy, self.histogram, self.grid, self.profile):
-            plot.set_dark(dark)
+        self._dark = dark
+        made = (self._histogram.made, self._profile.made)
+        for plot in (self.temperature, self.energy, self.grid, *made):
+            if plot is not None:
+                plot.set_dark(dark)
+
+    # -- made when first needed, or ahead of that: each takes 10 ms ---------------------------
+    @property
+    def histogram(self) -> TemperatureHistogram:
+        """How often which temperature occurred."""
+        return self._histogram.get()
+
+    @property
+    def profile(self) -> ProfileView:
+        """The path where there is one dihedral."""
+        return self._profile.get()
+
+    def _dyed(self, plot: P) -> P:
+        plot.set_dark(self._dark)
+        return plot
+
+    def pieces(self) -> list[Callable[[], object]]:
+        """Calls that make one part each, ahead of its need."""
+        return [self._histogram.get, self._profile.get]
 
 
 def _mean(values: np.ndarray) -> np.ndarray:

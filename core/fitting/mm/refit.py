@@ -19,11 +19,11 @@ import numpy as np
 import torch
 
 from core.elements import SYMBOLS
-from core.fitting.mm.checkpoint import Keeper
 from core.fitting.mm.design import Design, Normal, assemble
 from core.fitting.mm.model import Model
 from core.fitting.mm.options import Change, Options, RefitError
 from core.fitting.mm.profile import Profiled, energy_columns, left_out, profile_normal
+from core.fitting.mm.resume import Kept
 from core.fitting.mm.solve import Problem, State, minimise, solve
 from core.fitting.mm.write import write
 from core.mm.energy import energy, tensors
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from core.analyses.parameters import Flag
     from core.dataset import Dataset
     from core.engine.context import Context
+    from core.fitting.checkpoint import Checkpoint
 
 NONE = np.zeros(0, dtype=np.int64)
 
@@ -70,14 +71,14 @@ def refit(
     flags: Sequence[Flag] = (),
     profiles: Sequence[Profiled] = (),
     numbers: np.ndarray | None = None,
-    keeper: Keeper | None = None,
+    checkpoint: Checkpoint | None = None,
 ) -> Refitted:
     """Fit to the frames `train` (indices from 0) of a data set; `valid` are only watched.
 
     dataset None: profiles alone, of atoms `numbers` (N,). depth (T,) eV turns the bonds into Morse
     curves D (1 - exp(-a (r - r0)))², a² = k / D, and is where their fit starts. flags: what the
-    editor's rows may do. keeper: where iterations are kept. Stopping keeps the best so far. Raises
-    RefitError where there is nothing to fit, or to fit to; Cancelled.
+    editor's rows may do. checkpoint: where iterations are kept. Stopping keeps the best so far.
+    Raises RefitError where there is nothing to fit, or to fit to; Cancelled.
     """
     frames = {"train": np.asarray(train), "valid": np.asarray([] if valid is None else valid)}
     frames = {k: v.astype(np.int64) for k, v in frames.items() if len(v) and dataset is not None}
@@ -109,24 +110,23 @@ def refit(
         designs[name] = _design(model, start, dataset, which, progress)
     lines = [_Line.of(model, p) for p in profiles]
     problem = _problem(model, designs.get("train"), options, lines)
-    keeper = keeper or Keeper()
-    found = keeper.read(len(model.v0))
-    if keeper.note:
-        context.log(keeper.note)
-    if found is not None:
-        for name, values in keeper.told.items():
+    kept = Kept(checkpoint, len(model.v0))
+    if kept.note:
+        context.log(kept.note)
+    if kept.state is not None:
+        for name, values in kept.told.items():
             _curve(context, name, np.arange(len(values)), values)
 
     def report(state: State) -> bool:
         errors = _errors(model, designs, lines, state.u)
         for name, rmse in errors.items():
             _curve(context, name, state.iteration, rmse)
-        keeper.write(state, errors)
+        kept.save(state, errors)
         fraction = 0.9 + 0.1 * state.iteration / (options.iterations + 1)
         context.progress(fraction, f"iteration {state.iteration}")
         return context.stopping
 
-    end = minimise(problem, options.iterations, report, found)
+    end = minimise(problem, options.iterations, report, kept.state)
     u = end.u
     after, deeper = write(model, model.values(u).detach().numpy())
     leverages = [line.left_out(problem, u) for line in lines]

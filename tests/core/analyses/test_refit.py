@@ -91,7 +91,7 @@ def test_everything_a_refit_tells_and_keeps(data, tmp_path):
     same(model.topology, found.topology)
     assert flags_from_text(read_model(tmp_path / "model.npz").extra[FLAGS]) == found.flags
     assert found.flags[0] == flags[0]
-    assert not (tmp_path / "checkpoint.npz").exists()
+    assert not (tmp_path / "checkpoint-refit.npz").exists()
     # errors on frames that neither trained nor validated
     test = found.fit.split.test
     dataset = storage.load(data, Dataset)
@@ -207,7 +207,7 @@ def test_a_cancelled_refit_goes_on_to_the_same_end(data, tmp_path):
     out = dataclasses.replace(asked, out=str(tmp_path))
     with pytest.raises(Cancelled):
         run(out, Stops(2, "request_cancel"))
-    assert (tmp_path / "checkpoint.npz").exists()
+    assert (tmp_path / "checkpoint-refit.npz").exists()
     assert not (tmp_path / "record.npz").exists()
     lines = []
     context = Context(lambda kind, f, p: lines.append(p.get("message", "")))
@@ -226,7 +226,7 @@ def test_a_cancelled_refit_goes_on_to_the_same_end(data, tmp_path):
 
 
 def test_a_damaged_checkpoint_costs_only_the_iterations(data, tmp_path):
-    (tmp_path / "checkpoint.npz").write_bytes(b"PK\x03\x04 no such thing")
+    (tmp_path / "checkpoint-refit.npz").write_bytes(b"PK\x03\x04 no such thing")
     found = run(spec(data, out=str(tmp_path)), Context())
     same(found.topology, run(spec(data), Context()).topology)
 
@@ -255,7 +255,7 @@ def test_a_killed_refit_goes_on_to_the_same_end(data, tmp_path):
     done = subprocess.run([sys.executable, "-c", KILLED, str(tmp_path / "spec.npz")], cwd=root,
                           capture_output=True, timeout=60)  # fmt: skip
     assert done.returncode == -signal.SIGKILL, done.stderr
-    assert sorted(p.name for p in (tmp_path / "out").iterdir()) == ["checkpoint.npz"]
+    assert sorted(p.name for p in (tmp_path / "out").iterdir()) == ["checkpoint-refit.npz"]
     found = run(asked, Context())
     assert found.fit.info["fit"].startswith("converged")
     same(found.topology, run(spec(data), Context()).topology)

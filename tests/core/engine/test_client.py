@@ -111,6 +111,28 @@ def test_queued_jobs_can_be_cancelled_and_stopped(engine: Engine, jobs: ModuleTy
     first.result(LONG)
 
 
+def test_waiting_jobs_change_places(engine: Engine, jobs: ModuleType) -> None:
+    started: list[str] = []
+    unsubscribe = engine.subscribe(lambda e: started.append(e.job) if e.kind == "started" else None)
+    first = _running(engine, jobs, "patient")
+    a, b, c, d = (engine.submit(jobs.JobSpec("echo")) for _ in range(4))
+    assert engine.waiting() == (a.id, b.id, c.id, d.id)
+    assert engine.move(d.id, 0) == 3
+    assert engine.move(a.id, 99) == 1
+    assert engine.waiting() == (d.id, b.id, c.id, a.id)
+    assert engine.move(first.id, 1) == -1, "it runs"
+    assert engine.move("job-of-nobody", 0) == -1
+    b.cancel()
+    assert engine.waiting() == (d.id, c.id, a.id)
+    first.stop()
+    for handle in (a, c, d):
+        handle.result(LONG)
+    unsubscribe()
+    assert started == [first.id, d.id, c.id, a.id]
+    assert engine.waiting() == ()
+    assert engine.move(a.id, 0) == -1, "it is over"
+
+
 def test_cancel_from_inside_a_subscriber(engine: Engine, jobs: ModuleType) -> None:
     def cancel(event: Event) -> None:
         if event.kind == "queued":

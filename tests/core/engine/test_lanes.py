@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import time
+from collections import deque
 from collections.abc import Iterator
 from types import ModuleType, SimpleNamespace
 from typing import Any
@@ -21,7 +22,7 @@ from core.analyses.parameters import ParametersSpec
 from core.analyses.refit import RefitSpec
 from core.engine.client import Engine
 from core.engine.errors import JobCancelled, JobFailed
-from core.engine.lanes import Start, busy, choose
+from core.engine.lanes import Start, busy, choose, line, move
 from tests.molecules import ETHANOL, ethanol_frames
 
 LONG = 30.0  # s, a wait that only a broken engine reaches
@@ -153,3 +154,14 @@ def test_an_earlier_long_job_keeps_its_place() -> None:
     assert not busy([worker(short), worker(short, quick=True), idle])
     assert busy([worker(long)])
     assert not busy([worker(long), worker(None, quick=True)])
+
+
+def test_moving_leaves_quick_jobs_where_they_are() -> None:
+    a, b, c, q = (SimpleNamespace(name=name, quick=name == "q") for name in "abcq")
+    queue = deque([a, q, b, c])
+    assert move(queue, c, 0) == 2
+    assert list(queue) == [c, q, a, b]
+    assert move(queue, c, 1) == 0
+    assert line(queue) == [a, c, b]
+    assert move(queue, q, 0) == -1
+    assert list(queue) == [a, q, c, b]
