@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from core.analyses.uncertainty import figures
 from core.elements import SYMBOLS
 from core.fieldref import FieldRef
 from core.molecule import frozen_array
@@ -48,8 +49,9 @@ class Errors:
     plots; frame_force_mae (M,) eV/Å and frame_energy_error (M,) eV (predicted minus reference), one
     per frame asked, NaN where there was nothing to compare. frames (M,): the frames asked, from 0
     in the data set. frame_sigma (M,) eV: standard deviation that the field gives its own energy,
-    empty where it gives none. element_force: symbol -> (MAE, RMSE) eV/Å of the force components on
-    its atoms.
+    empty where it gives none. sigma_figures: how good those are, see
+    `core.analyses.uncertainty.figures`. element_force: symbol -> (MAE, RMSE) eV/Å of the force
+    components on its atoms.
     predict_bulk_ms, predict_single_ms: milliseconds per geometry in large batches and one by one.
     """
 
@@ -74,6 +76,7 @@ class Errors:
     frame_energy_error: np.ndarray = field(default_factory=lambda: np.zeros(0))
     element_force: dict[str, tuple[float, ...]] = field(default_factory=dict)
     frame_sigma: np.ndarray = field(default_factory=lambda: np.zeros(0))
+    sigma_figures: dict[str, float] = field(default_factory=dict)
 
     @property
     def uncertainty(self) -> tuple[float, float]:
@@ -81,11 +84,11 @@ class Errors:
 
         Spearman's coefficient: 1 where the field is surest where it is best; NaN = not known.
         """
-        sigma, error = np.asarray(self.frame_sigma), np.abs(np.asarray(self.frame_energy_error))
-        if len(sigma) != len(error) or not np.isfinite(sigma).any():
-            return float("nan"), float("nan")
-        both = np.isfinite(sigma) & np.isfinite(error)
-        return _mean(sigma[np.isfinite(sigma)]), _rank_correlation(sigma[both], error[both])
+        known = self.sigma_figures or figures(  # errors from before the figures were kept
+            self.frame_sigma, self.frame_energy_error, self.frame_force_mae
+        )
+        nan = float("nan")
+        return known.get("mean", nan), known.get("rank", nan)
 
 
 def run(spec: ErrorsSpec, context: Context) -> Errors:
@@ -174,6 +177,7 @@ def evaluate(
         frame_energy_error=per_energy,
         element_force=_by_element(df, dataset.molecule.numbers),
         frame_sigma=sigma if np.isfinite(sigma).any() else np.zeros(0),
+        sigma_figures=figures(sigma, per_energy, per_frame),
     )
 
 
@@ -183,14 +187,6 @@ def _by_element(df: np.ndarray, numbers: np.ndarray) -> dict[str, tuple[float, .
         return {}
     parts = {SYMBOLS[int(z)]: df[:, numbers == z] for z in np.unique(numbers)}
     return {name: (_mean(np.abs(d)), _mean(d**2) ** 0.5) for name, d in parts.items()}
-
-
-def _rank_correlation(a: np.ndarray, b: np.ndarray) -> float:
-    """Spearman's coefficient of a and b (K,), ties in the order they come; NaN for fewer than 3."""
-    if len(a) < 3:
-        return float("nan")
-    first, second = (np.argsort(np.argsort(x, kind="stable"), kind="stable") for x in (a, b))
-    return float(np.corrcoef(first, second)[0, 1])
 
 
 def _mean(values: np.ndarray) -> float:

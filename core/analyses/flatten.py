@@ -51,7 +51,8 @@ class Flatten:
     """K clusters: size (K,) frames, before and after (K,) eV/Å RMSE on the test frames, NaN where a
     cluster has none there. rmse_before, rmse_after: of all test frames. split: the frames chosen,
     with the same validation and test frames as before; split_before: drawn by fit.method. cluster
-    (M,) of each frame. rounds: RMSE of the worst cluster and of all after each round (2,R).
+    (M,) of each frame. rounds: RMSE of the worst cluster and of all after each round (2,R); sizes:
+    training frames in each of them.
     """
 
     label: str
@@ -69,6 +70,7 @@ class Flatten:
     seconds: float = 0.0
     stopped: bool = False
     notes: dict[str, str] = field(default_factory=dict)
+    sizes: tuple[int, ...] = ()
 
 
 @wire
@@ -96,7 +98,8 @@ def run(spec: FlattenSpec, context: Context) -> Flatten:
     from core.dataset import Dataset
     from core.fitting.clusters import clusters
     from core.fitting.part import Part
-    from core.fitting.splits import usable
+    from core.fitting.partitions import sides
+    from core.fitting.splits import REGION, usable
     from core.forcefields.load import field_class
 
     if not 0 < spec.start < 1 or spec.rounds < 1 or spec.groups < 2:
@@ -118,6 +121,8 @@ def run(spec: FlattenSpec, context: Context) -> Flatten:
     context.log(f"{label.max() + 1} groups of {np.bincount(label).min()} frames and more")
     held = np.concatenate([split.valid, split.test])
     pool = np.setdiff1d(np.flatnonzero(dataset.has_forces), held)
+    if fit.method == REGION:  # trained inside alone
+        pool, _ = sides(pool, dataset, fit.region)
     total, first = len(split.train), max(2, round(spec.start * len(split.train)))
     # drawing shuffles: every beginning of the training frames is a fair sample too
     chosen = split.train[:first]
@@ -177,6 +182,7 @@ def run(spec: FlattenSpec, context: Context) -> Flatten:
         seconds=time.perf_counter() - begin,
         stopped=context.stopping,
         notes=notes,
+        sizes=tuple(int(n) for n in sizes[: len(track)]),
     )
     storage.save_result(spec.out, result)
     return result

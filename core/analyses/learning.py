@@ -12,7 +12,7 @@ from core.analyses.resumed import resumed
 from core.wire import wire
 
 if TYPE_CHECKING:
-    from core.dataset import Dataset
+    from core.dataset import Dataset, Split
     from core.engine.context import Context
     from core.fitting.part import Part
 
@@ -72,7 +72,10 @@ class LearningPoint:
 @wire
 @dataclass(frozen=True, eq=False)
 class Learning:
-    """points: in the order they were computed. stopped: ended early on request."""
+    """points: in the order they were computed. stopped: ended early on request.
+
+    seed: of the first draw; draw k has the seed after it by k.
+    """
 
     label: str
     dataset: str
@@ -80,6 +83,7 @@ class Learning:
     points: tuple[LearningPoint, ...]
     seconds: float = 0.0
     stopped: bool = False
+    seed: int = 0
 
     def mean(self, label: str, quantity: str = "force_mae") -> np.ndarray:
         """(3,S): sizes, mean over the repeats, standard deviation over them (NaN with one)."""
@@ -104,7 +108,8 @@ class LearningPart:
 def run(spec: LearningSpec, context: Context) -> Learning:
     """See LearningSpec. A training that fails is a point with a problem; the others go on.
 
-    Raises ValueError where there is nothing to train, SplitError where a size cannot be drawn.
+    Raises ValueError where there is nothing to train, SplitError where not even the smallest size
+    can be drawn.
     """
     import time
     from pathlib import Path
@@ -120,6 +125,8 @@ def run(spec: LearningSpec, context: Context) -> Learning:
     other = storage.load(spec.test, Dataset) if spec.test else None
     if other is not None:
         check_atoms(other.molecule, dataset.molecule, what=f"the test set {other.name}")
+    for candidate in spec.candidates:
+        _split(spec, dataset, candidate, min(spec.sizes), 0)
     partial = Path(spec.out) / PARTIAL if spec.out else None
     points = list(left.points) if (left := resumed(partial, LearningPart, mark(spec))) else []
     if points:
@@ -133,7 +140,7 @@ def run(spec: LearningSpec, context: Context) -> Learning:
         if (c.label, n, repeat) not in have
     ]
     for p in points:
-        _draw(p, context)
+        context.frame(point=p)
     start = time.perf_counter()
     for i, (n, repeat, candidate) in enumerate(cells):
         if context.stopping:
@@ -143,7 +150,7 @@ def run(spec: LearningSpec, context: Context) -> Learning:
         if context.stopping:
             break  # a training that was cut short tells nothing about its number of frames
         points.append(point)
-        _draw(points[-1], context)
+        context.frame(point=point)
         if partial is not None:
             storage.save(partial, LearningPart(mark(spec), tuple(points)))
     result = Learning(
@@ -153,9 +160,29 @@ def run(spec: LearningSpec, context: Context) -> Learning:
         points=tuple(points),
         seconds=time.perf_counter() - start,
         stopped=context.stopping,
+        seed=spec.seed,
     )
     storage.save_result(spec.out, result)
     return result
+
+
+def _split(
+    spec: LearningSpec, dataset: Dataset, candidate: Candidate, n: int, repeat: int
+) -> Split:
+    from core.fitting.splits import draw
+    from core.forcefields.load import field_class
+
+    split, _ = draw(
+        dataset,
+        n_train=n,
+        n_valid=spec.n_valid,
+        n_test=spec.n_test,
+        seed=spec.seed + repeat,
+        method=spec.method,
+        energies_suffice=field_class(candidate.key).INFO.energies_suffice,
+        region=spec.region,
+    )
+    return split
 
 
 def _point(
@@ -167,41 +194,32 @@ def _point(
     candidate: Candidate,
     context: Part,
 ) -> LearningPoint:
+    from core.engine.context import Cancelled
     from core.fitting.judge import train
-    from core.fitting.splits import draw
+    from core.fitting.splits import SplitError
     from core.forcefields.base import ForceFieldError
-    from core.forcefields.load import field_class
 
     context.title = f"{candidate.label}, {n} frames, draw {repeat + 1}"
     context.progress(0.0, context.title)
-    split, _ = draw(
-        dataset,
-        n_train=n,
-        n_valid=spec.n_valid,
-        n_test=spec.n_test,
-        seed=spec.seed + repeat,
-        method=spec.method,
-        energies_suffice=field_class(candidate.key).INFO.energies_suffice,
-        region=spec.region,
-    )
-    judged = np.arange(len(other)) if other is not None else split.test
-    nan = float("nan")
     try:
+        split = _split(spec, dataset, candidate, n, repeat)
+        judged = np.arange(len(other)) if other is not None else split.test
         _, e, seconds = train(
             candidate.key, candidate.hyper, dataset, split, judged, context,
             on=other, device=spec.device,
         )  # fmt: skip
-    except ForceFieldError as error:
-        context.log(f"{candidate.label}, {n} frames: {error}")
-        return LearningPoint(candidate.label, n, repeat, nan, nan, nan, nan, nan, str(error))
-    return LearningPoint(
-        candidate.label, n, repeat, e.energy_mae, e.energy_rmse, e.force_mae, e.force_rmse, seconds
-    )
-
-
-def _draw(point: LearningPoint, context: Context) -> None:
-    if not point.problem:
-        context.frame(point=point)
+    except Cancelled:
+        raise
+    except (ForceFieldError, SplitError) as error:
+        problem = str(error)
+    except Exception as error:  # one training of many: what went wrong is told, the others go on
+        problem = f"{type(error).__name__}: {error}"
+    else:
+        found = (e.energy_mae, e.energy_rmse, e.force_mae, e.force_rmse, seconds)
+        return LearningPoint(candidate.label, n, repeat, *found)
+    context.log(f"{context.title} (seed {spec.seed + repeat}) failed: {problem}")
+    nan = float("nan")
+    return LearningPoint(candidate.label, n, repeat, nan, nan, nan, nan, nan, problem)
 
 
 def _check(spec: LearningSpec) -> None:

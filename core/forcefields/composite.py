@@ -256,7 +256,8 @@ class Composite(ForceField):
 
     @classmethod
     def estimate(cls, molecule: Molecule, n_train: int, hyper: Any) -> tuple[float, float]:
-        """(seconds, bytes): both fits, where the base needs one."""
+        """(seconds, bytes): both fits, and evaluating the base on the training frames."""
+        from core.fitting.base_cost import evaluating
         from core.forcefields.load import field_class
 
         learner = field_class(_allowed(hyper.correction, "correction"))
@@ -264,11 +265,13 @@ class Composite(ForceField):
         part = subset(molecule, chosen(hyper.atoms, len(molecule.numbers)))
         seconds, size = learner.estimate(part, n_train, settings)
         below = field_class(_allowed(hyper.base, "base"))
-        if _trains(below, hyper) and not hyper.base_model:
-            settings = hyper_from(below, _settings(hyper.base_settings, "base"))
-            more, least = below.estimate(molecule, n_train, settings)
+        own = _settings(hyper.base_settings, "base")
+        trains = _trains(below, hyper) and not hyper.base_model
+        if trains:
+            more, least = below.estimate(molecule, n_train, hyper_from(below, own))
             seconds, size = seconds + more, max(size, least)
-        return seconds, size
+        ref = FieldRef(hyper.base, model=hyper.base_model, hyper={} if hyper.base_model else own)
+        return seconds + evaluating(ref, molecule, n_train, trains=trains), size
 
 
 def chosen(text: str, n_atoms: int) -> np.ndarray:

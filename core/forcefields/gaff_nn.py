@@ -78,6 +78,16 @@ class Hyper:
         high=1e3,
         advanced=True,
     )
+    smooth: float = hyper(
+        0.3,
+        label="Departure from GAFF",
+        unit="eV",
+        help="How far a function's first harmonic is expected to be from GAFF's; the n-th a n³-th "
+        "part of it, so that few frames give smooth functions. 0 = any.",
+        low=0.0,
+        high=1e3,
+        advanced=True,
+    )
     iterations: int = hyper(
         200, label="Iterations", help="Most L-BFGS iterations of the last step.", low=1, high=100000
     )

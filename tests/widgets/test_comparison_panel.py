@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 import pytest
-from PySide6.QtCore import Qt
+from PySide6.QtCore import QPointF, Qt
 
-from core.analyses.errors import ErrorsSpec
+from core.analyses.errors import Errors, ErrorsSpec
+from core.analyses.uncertainty import figures
 from core.fieldref import FieldRef
 from core.storage import load
 from core.units import ENERGY_UNITS
 from tests.widgets.lab import Lab, make_errors
 from widgets.panels.comparison import ComparisonPanel, fair_frames
+from widgets.uncertainty import FLOOR
 
 LEFT = Qt.MouseButton.LeftButton
 
@@ -148,3 +152,89 @@ def test_a_dynamics_bound_is_marked(qtbot, panel, lab):
     lab.session.items_changed.emit("runs")
     wait_rows(qtbot, panel, 1)
     assert panel.table.shown()[0][6] == "≥ 5.00"
+
+
+# -- uncertainty --------------------------------------------------------------------------------
+def sure(label: str, frames: int = 40) -> Errors:
+    """Errors with sigmas over a decade; frame k has error (-1)^k 1.5 sigma, the last none."""
+    sigma = 0.001 * 10 ** np.linspace(0, 1, frames)
+    error = 1.5 * sigma * (-1.0) ** np.arange(frames)
+    error[-1] = 0.0
+    force = sigma.copy()
+    return dataclasses.replace(
+        make_errors(label, 0.03, frames), frames=np.arange(frames), frame_sigma=sigma,
+        frame_energy_error=error, frame_force_mae=force,
+        sigma_figures=figures(sigma, error, force),
+    )  # fmt: skip
+
+
+def add_errors(lab, label: str, errors: Errors):
+    item = lab.project.reserve("errors", f"{label} on ethanol")
+    lab.project.save(item, errors)
+    lab.project.note_job(item.id, ErrorsSpec(FieldRef("gap", label=label), str(lab.data.record)))
+    return item
+
+
+def test_uncertainty_is_a_plot_only_where_a_field_tells_its_own(qtbot, panel, lab):
+    lab.add_fit("sGDML 10")
+    lab.session.items_changed.emit("fits")
+    wait_rows(qtbot, panel, 1)
+    assert not panel.uncertainty.isVisible()
+    assert len(panel.table.model.columns) == 8
+    add_errors(lab, "GAP", sure("GAP"))
+    lab.session.items_changed.emit("errors")
+    wait_rows(qtbot, panel, 2)
+    qtbot.waitUntil(lambda: len(panel.uncertainty.plot.sigma) == 40)
+    assert panel.uncertainty.isVisible()
+    lab.session.set_unit(ENERGY_UNITS["meV"])
+    row = next(r for r in panel.table.shown() if r[0] == "GAP")
+    assert row[7:10] == ["3.9", "0.85 (0.58)", "2 %, 100 %"]
+    assert "2 %, 100 % of the energy errors are within its own σ" in panel.uncertainty.say.text()
+    other = next(r for r in panel.table.shown() if r[0] == "sGDML 10")
+    assert other[7:10] == ["–", "–", "–"]
+    # a field without sigma is selected: what is on show stays
+    panel.table.select(next(s.id for s in panel.scores if s.label == "sGDML 10"))
+    assert panel.uncertainty.score.label == "GAP"
+
+
+def test_dots_and_squares_lead_to_frames(qtbot, panel, lab):
+    add_errors(lab, "GAP", sure("GAP"))
+    lab.session.items_changed.emit("errors")
+    wait_rows(qtbot, panel, 1)
+    plot = panel.uncertainty.plot
+    qtbot.waitUntil(lambda: len(plot.sigma) == 40)
+    panel.resize(900, 700)
+    view = plot.plot.plotItem.vb
+    qtbot.waitUntil(lambda: view.sceneBoundingRect().height() > 100)
+    x, y = plot._xy()
+    assert 10 ** y[-1] == pytest.approx(FLOOR * np.median(plot.sigma) / lab.session.unit.ev)
+    assert plot.nearest(view.mapViewToScene(QPointF(x[-1], y[-1]))) == ("frame", 39)
+    gx, gy = plot._middles()
+    assert len(gx) == 5
+    np.testing.assert_allclose(gy[:-1] - gx[:-1], np.log10(1.5), atol=1e-9)
+    kind, k = plot.nearest(view.mapViewToScene(QPointF(gx[2], gy[2])))
+    assert (kind, k) == ("group", 2)
+    assert "8 frames" in plot.text(kind, k)
+    with qtbot.waitSignal(lab.session.geometries_changed):
+        plot.frame_clicked.emit(39)
+    shown = lab.session.geometries
+    assert "largest energy error first" in shown.caption
+    assert lab.session.frame == 39, "no error at all comes last"
+    np.testing.assert_array_equal(shown.positions[0], load(lab.data.record).positions[38])
+    lab.session.set_frame(0)
+    assert plot._selected == 38
+    header, rows = plot.table()
+    assert header[0] == "frame"
+    assert rows[0][0] == 1
+
+
+def test_theme_and_unit_reach_the_uncertainty(qtbot, panel, lab):
+    add_errors(lab, "GAP", sure("GAP"))
+    lab.session.items_changed.emit("errors")
+    wait_rows(qtbot, panel, 1)
+    qtbot.waitUntil(lambda: len(panel.uncertainty.plot.sigma) == 40)
+    lab.session.set_unit(ENERGY_UNITS["meV"])
+    axis = panel.uncertainty.plot.plot.plotItem.getAxis("bottom")
+    assert "meV" in axis.labelText
+    lab.session.theme_changed.emit(True)
+    assert panel.uncertainty.plot.dark

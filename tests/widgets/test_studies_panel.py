@@ -1,31 +1,27 @@
-"""Studies: from the three forms to studies in the project, and what is shown of them."""
+"""Studies: searches, flattened sets, and studies as items of the project."""
 
 from __future__ import annotations
 
 import dataclasses
 
 import numpy as np
+import pyqtgraph as pg
 import pytest
 from PySide6.QtCore import Qt
 from PySide6.QtTest import QTest
 
-from core.analyses.estimate import Estimate, EstimateSpec
 from core.analyses.flatten import Flatten, FlattenSpec
-from core.analyses.learning import Learning, LearningPoint, LearningSpec
+from core.analyses.learning import Learning, LearningSpec
 from core.analyses.search import Range, Search, SearchSpec, Trial
 from core.dataset import Split
 from core.engine.events import Event
-from core.units import ENERGY_UNITS
 from tests.widgets.lab import SGDML, Lab
+from tests.widgets.studies_lab import KCAL, LEFT, choose, finish, make_panel, point, press, showing
 from widgets.panels.studies import StudiesPanel
-from widgets.study.learning_form import ladder
-from widgets.study.plot import LogAxis
 from widgets.study.ranges import proposed
 from widgets.study.scores import Scores
 
-LEFT = Qt.MouseButton.LeftButton
 BUSY_AT_MOST = 0.15  # s of processor time: 50 ms on a quiet machine, tests share theirs
-KCAL = ENERGY_UNITS["kcal/mol"]
 
 
 @pytest.fixture
@@ -37,184 +33,7 @@ def lab(qtbot, tmp_path):
 
 @pytest.fixture
 def panel(qtbot, lab):
-    made = StudiesPanel(lab.session)
-    qtbot.addWidget(made)
-    made.resize(900, 640)
-    made.show()
-    qtbot.waitUntil(lambda: all(f.data.dataset is not None for f in made.forms))
-    return made
-
-
-def choose(panel, kind: int) -> None:
-    panel.what.setCurrentIndex(kind)
-    panel.what.activated.emit(kind)
-
-
-def press(qtbot, panel, lab, kind: type) -> str:
-    qtbot.mouseClick(panel._form().start, LEFT)
-    return lab.jobs(kind)[-1]
-
-
-def showing(panel) -> bool:
-    return panel.states.stack.currentWidget() is panel.pictures
-
-
-def finish(lab, job: str, result) -> None:
-    spec = lab.specs[job]
-    item = next(i for i in lab.project.items("studies") if str(i.folder) == spec.out)
-    lab.project.save(item, result)
-    lab.say(job, "done", 1.0, result=result)
-
-
-def point(label="sGDML", n=10, repeat=0, force=0.1, problem="") -> LearningPoint:
-    if problem:
-        nan = float("nan")
-        return LearningPoint(label, n, repeat, nan, nan, nan, nan, nan, problem)
-    return LearningPoint(label, n, repeat, 0.01, 0.02, force, 2 * force, 1.5, "")
-
-
-# -- learning curves ------------------------------------------------------------------------------
-def test_a_ladder_doubles_up_to_what_there_is():
-    assert ladder(1000) == (25, 50, 100, 200, 400, 800)
-    assert ladder(120) == (25, 50, 100)
-    assert ladder(30) == (7, 15, 30)
-    assert ladder(0) == ()
-
-
-def test_learning_curves_are_one_click(qtbot, panel, lab):
-    form = panel.learning
-    # 40 frames: a fifth to validate on, ten to test on, the rest is stepped through
-    assert form.numbers() == (5, 11, 22)
-    assert form.trainings.text() == "9 trainings, tested on 10 frames"
-    spec = lab.specs[press(qtbot, panel, lab, LearningSpec)]
-    assert (spec.sizes, spec.repeats, spec.n_valid, spec.n_test) == ((5, 11, 22), 3, 8, 10)
-    assert [(c.label, c.key, c.hyper) for c in spec.candidates] == [("sGDML", "sgdml", {})]
-    assert spec.out
-    assert [i.name for i in lab.project.items("studies")] == ["Learning curves, ethanol"]
-    # the next one has a name of its own
-    assert form.name.text() == "Learning curves, ethanol (2)"
-
-
-def test_candidates_may_take_the_settings_of_a_fit(qtbot, panel, lab):
-    item = lab.add_fit("my fit")
-    fit = lab.project.load(item)
-    lab.project.save(item, dataclasses.replace(fit, hyper={"sigma": 12.0, "perms": False}))
-    lab.session.items_changed.emit("fits")
-    form = panel.learning
-    texts = [form.fields.item(k).text() for k in range(form.fields.count())]
-    assert texts == ["sGDML", "GAP", "as in fit “my fit”"]
-    form.fields.tick("my fit")
-    spec = lab.specs[press(qtbot, panel, lab, LearningSpec)]
-    assert spec.candidates[1].hyper == {"sigma": 12.0, "perms": False}
-
-
-@pytest.mark.parametrize(
-    ("text", "why"),
-    [("", "whole numbers"), ("10, x", "whole numbers"), ("10, 39", "only 40"), ("32", "none is")],
-)
-def test_impossible_ladders_are_refused_in_words(panel, text, why):
-    panel.learning.sizes.setText(text)
-    assert why in panel.learning.problem.text()
-    assert not panel.learning.start.isEnabled()
-
-
-def test_testing_on_another_data_set_leaves_all_frames_to_train_on(qtbot, panel, lab):
-    lab.add_data("mixed", 12)
-    data = lab.project.load(lab.data)
-    numbers = np.array([1, *data.molecule.numbers[1:]])
-    other = dataclasses.replace(data.molecule, numbers=numbers)
-    lab.project.add("datasets", "another molecule", dataclasses.replace(data, molecule=other))
-    lab.session.items_changed.emit("datasets")
-    form = panel.learning
-    assert [form.test.itemText(k) for k in range(form.test.count())] == [
-        "frames left over", "mixed",
-    ]  # fmt: skip
-    form.test.setCurrentIndex(form.test.findText("mixed"))
-    assert form.numbers()[-1] == 32
-    spec = lab.specs[press(qtbot, panel, lab, LearningSpec)]
-    assert spec.test.endswith("record.npz")
-    assert spec.test != spec.dataset
-    assert spec.n_test == 0
-
-
-def test_points_come_live_and_the_table_copies(qtbot, panel, lab):
-    job = press(qtbot, panel, lab, LearningSpec)
-    lab.say(job, "started")
-    assert panel.states.message.title.text() == "Training …"
-    lab.say(job, "progress", 0.5, seconds_left=72.0, message="sGDML, 10 frames, draw 1")
-    assert panel.head.bar.value() == 50
-    assert "72 s left, sGDML, 10 frames" in panel.head.status.text()
-    for p in (point(n=10, force=0.2), point(n=10, repeat=1, force=0.4), point(n=20, force=0.1)):
-        lab.say(job, "frame", point=p)
-    assert showing(panel)
-    panel.curves.refresh()
-    (series,) = panel.curves.plot.series
-    np.testing.assert_allclose(series.x, [10, 20])
-    np.testing.assert_allclose(series.y, KCAL.from_ev(np.array([0.3, 0.1])))
-    assert series.spread[0] == pytest.approx(KCAL.from_ev(np.sqrt(0.02)))
-    assert np.isnan(series.spread[1])
-    text = panel.curves.table.markdown()
-    assert "Force MAE (kcal/mol/Å)" in text
-    assert f"{KCAL.from_ev(0.3):.2f} ± {KCAL.from_ev(np.sqrt(0.02)):.2f}" in text
-    panel.curves.quantity.setCurrentIndex(1)
-    panel.curves.measure.setCurrentIndex(1)
-    np.testing.assert_allclose(panel.curves.plot.series[0].y, KCAL.from_ev(0.02))
-    assert panel.curves.plot._labels[1] == "Energy RMSE (kcal/mol)"
-    lab.session.set_unit(ENERGY_UNITS["meV"])
-    np.testing.assert_allclose(panel.curves.plot.series[0].y, 20.0)
-
-
-def test_no_two_curves_look_alike(panel):
-    labels = [f"field {k}" for k in range(10)]
-    panel.curves.show_points([point(label) for label in labels], labels)
-    looks = {(s.colors, s.symbol) for s in panel.curves.plot.series}
-    assert len(looks) == 10
-
-
-def test_a_failed_training_is_told_and_the_others_are_drawn(qtbot, panel, lab):
-    job = press(qtbot, panel, lab, LearningSpec)
-    spec = lab.specs[job]
-    points = (point(n=5), point(n=11, problem="sigma must be positive"))
-    finish(lab, job, Learning("x", "ethanol", spec.candidates, points, 3.0, True))
-    qtbot.waitUntil(lambda: showing(panel))
-    assert "1 training failed" in panel.curves.note.text()
-    assert "Stopped early" in panel.curves.note.text()
-    assert "sigma must be positive" in panel.curves.table.csv()
-    (row,) = panel.studies.shown()
-    assert row[1:4] == ["stopped early", "learning curves", "2, 1 failed"]
-
-
-def test_both_axes_are_logarithmic_with_plain_numbers():
-    axis = LogAxis("bottom")
-    ((_, ticks),) = axis.tickValues(np.log10(20), np.log10(900), 400)
-    texts = axis.tickStrings(ticks, 1.0, 1.0)
-    assert "100" in texts
-    assert all(20 <= float(t) <= 900 for t in texts)
-    assert np.diff(ticks).min() > 0.1
-    ((_, narrow),) = axis.tickValues(np.log10(1.01), np.log10(1.04), 400)
-    assert len(narrow) > 1
-
-
-# -- cost -----------------------------------------------------------------------------------------
-def test_the_cost_of_all_trainings_is_added_up(qtbot, panel, lab):
-    qtbot.waitUntil(lambda: len(lab.jobs(EstimateSpec)) == 3)
-    for job, seconds in zip(lab.jobs(EstimateSpec), (1.0, 10.0, 100.0), strict=True):
-        assert panel.learning.cost_text.text() == "Estimating the cost …"
-        lab.say(job, "done", result=Estimate(seconds, 2e9, 8e9))
-    assert panel.learning.cost_text.text() == "About 6 min, up to 2.0 GB of memory"
-    asked = len(lab.jobs(EstimateSpec))
-    panel.learning.repeats.set_value(1)  # the same trainings, fewer of them: nothing to ask
-    qtbot.waitUntil(lambda: "110 s" in panel.learning.cost_text.text() or
-                    "2 min" in panel.learning.cost_text.text())  # fmt: skip
-    assert len(lab.jobs(EstimateSpec)) == asked
-
-
-def test_what_a_field_refuses_is_said_before_the_click(qtbot, panel, lab):
-    qtbot.waitUntil(lambda: len(lab.jobs(EstimateSpec)) == 3)
-    for job in lab.jobs(EstimateSpec):
-        lab.say(job, "done", result=Estimate(0.0, 0.0, problem="sGDML: no such device"))
-    assert "no such device" in panel.learning.problem.text()
-    assert not panel.learning.start.isEnabled()
+    return make_panel(qtbot, lab)
 
 
 # -- search ---------------------------------------------------------------------------------------
@@ -334,6 +153,31 @@ def test_lines_of_the_best_lie_on_top_and_failed_ones_are_set_apart(qtbot, panel
     assert plot._heights[6, 2] > 1.0  # failed: above it
     plot.select(6)
     assert "failed. the kernel is singular" in s.text(6)
+
+
+def test_all_numbers_of_five_settings_are_inside_the_plot(qtbot, panel, lab):
+    ranges = (
+        Range("sigma", 2.0, 200.0, log=True), Range("a", 0.0, 1.0), Range("b", 0.0, 1.0),
+        Range("count", 1, 8, whole=True), Range("kind", choices=("inverse", "extended")),
+    )  # fmt: skip
+    values = {"sigma": 20.0, "a": 0.2, "b": 0.3, "count": 3, "kind": "inverse"}
+    trials = [Trial(values, 0.1 * k, 0.2 * k, 1.0) for k in (1, 2, 3)]
+    trials.append(Trial(values, float("nan"), float("nan"), 1.0, "no memory"))
+    choose(panel, 1)
+    panel.states.ready()
+    plot = panel.trials.parallel
+    plot.show_scores(Scores.of(trials, ranges, {}, "force", KCAL))
+    whole = next(a for a in plot.scores.axes if a.name == "count")
+    assert all(text.isdigit() for _, text in whole.ticks())
+    assert whole.ticks()[0][1] == "1"
+    for width in (900, 760):
+        panel.resize(width, 640)
+        qtbot.waitUntil(lambda: plot.plot.plotItem.vb.width() > 100)
+        view = plot.plot.plotItem.vb.sceneBoundingRect()
+        texts = [i for i in plot._items if isinstance(i, pg.TextItem)]
+        assert {"failed", "8"} <= {t.toPlainText() for t in texts}
+        right = max(t.mapRectToScene(t.boundingRect()).right() for t in texts)
+        assert right <= view.right() + 1
 
 
 def test_two_numbers_make_a_map(qtbot, panel, lab):

@@ -111,6 +111,8 @@ class FitErrors(QWidget):
         (fit, name, unit), self._later = self._later, None
         self.headline.setText(self._numbers(fit, unit))
         # one plot per turn of the event loop: to draw and paint all four takes 60 ms
+        for plot in self._made:
+            plot.setUpdatesEnabled(False)
         for key in ("energy_parity", "force_parity", "energy_errors", "force_errors"):
             self._turns.ask(self, key, partial(self._plot, key, fit, name, unit))
 
@@ -128,6 +130,7 @@ class FitErrors(QWidget):
             plot.set_data(true, predicted, quantity=quantity, unit=text, label=name)
         else:
             plot.set_data(predicted - true, quantity=quantity, unit=text, label=name)
+        plot.setUpdatesEnabled(True)
 
     @staticmethod
     def _numbers(fit: Fit, unit: EnergyUnit) -> str:

@@ -13,6 +13,7 @@ from PySide6.QtWidgets import (
     QListWidget,
     QListWidgetItem,
     QPushButton,
+    QSplitter,
     QVBoxLayout,
     QWidget,
 )
@@ -30,6 +31,7 @@ from widgets.naming import named, text_label, tool_button
 from widgets.palette import color_of
 from widgets.session import Session
 from widgets.tables import Column, Row, Shown, Table
+from widgets.uncertainty_view import UncertaintyView, sigma_columns, sigma_values
 
 MOST_FRAMES = 1000  # evaluated at once; more do not change a mean that a person can read
 KINDS = ("fits", "errors", "surfaces", "runs", "datasets")
@@ -49,8 +51,11 @@ def fair_frames(session: Session, dataset_id: str, refs: tuple[FieldRef, ...]) -
             continue
         fit = project.item(next(i.id for i in project.items("fits") if str(i.folder) in ref.model))
         spec = project.job(fit.id)
-        if getattr(spec, "dataset", "") == str(item.record):
-            split = load(fit.record).split
+        used = [getattr(spec, "dataset", ""), *(s.dataset for s in getattr(spec, "others", ()))]
+        if str(item.record) in used:
+            record = load(fit.record)
+            splits = [record.split, *(s.split for s in getattr(record, "others", ()))]
+            split = splits[used.index(str(item.record))]
             free[split.train] = False
             free[split.valid] = False
     frames = np.flatnonzero(free & (data.has_energy | data.has_forces))
@@ -72,7 +77,8 @@ class ComparisonPanel(QWidget):
     HELP = (
         "Every force field of the project side by side. Evaluate measures the ticked ones on the "
         "same frames, none of which they were trained on. Click a header to sort, a row to select "
-        "it everywhere; Copy gives Markdown or CSV."
+        "it everywhere; Copy gives Markdown or CSV. Fields that tell their own error (σ) are drawn "
+        "below the table: predicted against actual; click a point to see the frame."
     )
 
     def __init__(self, session: Session, parent: QWidget | None = None) -> None:
@@ -85,7 +91,13 @@ class ComparisonPanel(QWidget):
         self.data = named(Choice(), "Data set of the errors")
         self.data.setToolTip("Errors are shown, and measured, on this data set")
         self.table = Table("Comparison of force fields")
-        self.states = States(self.table)
+        self.uncertainty = UncertaintyView(session)
+        down = QSplitter(Qt.Orientation.Vertical)
+        down.setChildrenCollapsible(False)
+        down.addWidget(self.table)
+        down.addWidget(self.uncertainty)
+        down.setSizes([200, 300])
+        self.states = States(down)
         self.evaluate = tool_button("Evaluate…", check=True)
         self.evaluate.setAutoRaise(False)
         self.evaluate.setToolTip("Measure errors and speed of force fields on the data set")
@@ -95,8 +107,8 @@ class ComparisonPanel(QWidget):
         session.project_changed.connect(self._project_changed)
         Refill(self, session, self._items_changed)
         session.catalog_changed.connect(self._catalog_changed)
-        session.unit_changed.connect(lambda _unit: self._show())
-        session.theme_changed.connect(lambda _dark: self._show())
+        session.unit_changed.connect(self._unit_changed)
+        session.theme_changed.connect(self._theme_changed)
         session.item_selected.connect(self._select)
         session.job_event.connect(self._job_event)
         self.table.row_selected.connect(self._row_selected)
@@ -152,6 +164,14 @@ class ComparisonPanel(QWidget):
     def _catalog_changed(self) -> None:
         self._fill_chooser()
         self._show()
+
+    def _unit_changed(self, unit: Any) -> None:
+        self._show()
+        self.uncertainty.set_unit(unit)
+
+    def _theme_changed(self, dark: bool) -> None:
+        self._show()
+        self.uncertainty.set_dark(dark)
 
     def _data_chosen(self) -> None:
         self._count()
@@ -230,6 +250,7 @@ class ComparisonPanel(QWidget):
         if self._problem:
             self.states.failed("The results could not be read", self._problem)
             return
+        self._show_uncertainty()
         if not self.scores:
             can = bool(self._items("datasets")) and self.fields.count() > 0
             self.states.empty(
@@ -252,6 +273,7 @@ class ComparisonPanel(QWidget):
             Column("Single", "ms", 3, "time of one evaluation, one geometry at a time"),
             Column("Bulk", "ms", 3, "time per geometry, many at once"),
             Column("Stable", "ps", 2, "dynamics until the first unphysical frame; ≥: none came"),
+            *(sigma_columns(unit) if any(s.sigma for s in self.scores) else ()),
             Column("Errors measured on"),
         )  # fmt: skip
         rows = [self._row(s) for s in self.scores]
@@ -267,13 +289,26 @@ class ComparisonPanel(QWidget):
         if s.frames:
             own = "own test frames" if s.own_test else "frames"
             on = f"{s.frames} {own}" + (f" of {s.dataset}" if s.dataset else "")
-        values = (s.label, unit.from_ev(s.energy_mae), unit.from_ev(s.force_mae),
-                  unit.from_ev(s.surface_rmse), s.single_ms, s.bulk_ms, ps, on)  # fmt: skip
+        values: tuple[Any, ...] = (
+            s.label, unit.from_ev(s.energy_mae), unit.from_ev(s.force_mae),
+                  unit.from_ev(s.surface_rmse), s.single_ms, s.bulk_ms, ps)  # fmt: skip
+        if any(other.sigma for other in self.scores):
+            values += sigma_values(s, unit)
+        values += (on,)
         tip = f"surface: {s.surface}" if s.surface else ""
         return Row(s.id, values, color_of(s.label, dark=self.session.dark), tip)
 
     # -- selection ----------------------------------------------------------------------------
+    def _show_uncertainty(self, id: str = "") -> None:
+        """Of the row selected, else of the one on show, else of the first that has one."""
+        now = "" if self.uncertainty.score is None else self.uncertainty.score.id
+        known = {s.id: s for s in self.scores if s.sigma}
+        first = next(iter(known), "")
+        wanted = next((k for k in (id or self.table.selected(), now, first) if k in known), "")
+        self.uncertainty.show_score(known.get(wanted))
+
     def _row_selected(self, id: str) -> None:
+        self._show_uncertainty(id)
         item = next((s.item for s in self.scores if s.id == id), "")
         if item:
             self.session.item_selected.emit(item)
@@ -282,6 +317,8 @@ class ComparisonPanel(QWidget):
         here = [s.id for s in self.scores if s.item == item_id]
         if here and self.table.selected() not in here:
             self.table.select(here[0])
+        if here:
+            self._show_uncertainty(here[0])
 
     # -- evaluate -----------------------------------------------------------------------------
     def submit(self) -> list[str]:

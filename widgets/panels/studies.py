@@ -78,7 +78,7 @@ class StudiesPanel(QWidget):
             self.what.setItemData(k, tip, Qt.ItemDataRole.ToolTipRole)
         self.pages, self.pictures = QStackedWidget(), StudyViews(session)
         self.states = States(self.pictures)
-        self.head = JobBar("study")
+        self.head = JobBar("study", session)
         self.studies = StudyList(session, self.live, self._specs)
         self._lay_out()
         self._connect()

@@ -134,6 +134,7 @@ class FlattenForm(StudyForm):
             n_test=int(self.n_test.value()),
             seed=int(self.seed.value()),
             method=self.method.currentText(),
+            region=self.region_text(),
             hyper=self.field.hyper(),
             device=str(self.device.currentData()),
         )

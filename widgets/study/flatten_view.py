@@ -81,7 +81,7 @@ class FlattenView(QWidget):
         fresh = self.result is not result
         self.result = result
         if fresh:
-            steps = self._sizes(result.rounds[0])
+            steps = self._sizes(result)
             self._rounds = {
                 name: list(zip(steps, values.tolist(), strict=True))
                 for (name, _), values in zip(CURVES, result.rounds, strict=True)
@@ -89,12 +89,11 @@ class FlattenView(QWidget):
         self._have_result(True)
         self.refresh()
 
-    def _sizes(self, worst: np.ndarray) -> list[float]:
-        """Frames in each round where the live curve tells them, else the numbers of the rounds."""
-        live = self._rounds.get(CURVES[0][0], [])
-        if len(live) == len(worst) and np.array_equal([y for _, y in live], worst):
-            return [x for x, _ in live]
-        return [float(k + 1) for k in range(len(worst))]
+    def _sizes(self, result: Flatten) -> list[float]:
+        """Frames in each round; the numbers of the rounds in a result that does not tell."""
+        known = len(result.sizes) == result.rounds.shape[1]
+        steps = result.sizes if known else range(1, result.rounds.shape[1] + 1)
+        return [float(n) for n in steps]
 
     def _have_result(self, there: bool) -> None:
         for index in (0, 2):

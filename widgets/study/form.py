@@ -21,10 +21,9 @@ from widgets.forms import Choice, NumberBox
 from widgets.naming import named, push_button, text_label
 from widgets.session import Session
 from widgets.study.cost import Question, StudyCost
-from widgets.training.split import METHODS
+from widgets.training.split import METHODS, REGION, Region
 
 WAIT_MS = 350  # after the last keystroke, before the cost is asked for
-REGION = "surface-region"  # needs a region, which these forms do not ask for
 
 
 class StudyForm(QWidget):
@@ -43,10 +42,11 @@ class StudyForm(QWidget):
         self.n_valid = count_box(100, "Frames to choose settings on (for example σ)")
         self.seed = count_box(0, "The same seed draws the same frames")
         self.method = named(narrow(Choice()), "Drawn", "How the frames are drawn")
-        for key, tip in METHODS.items():
-            if key != REGION:
-                self.method.addItem(key)
-                self.method.setItemData(self.method.count() - 1, tip, Qt.ItemDataRole.ToolTipRole)
+        for k, (key, tip) in enumerate(METHODS.items()):
+            self.method.addItem(key)
+            self.method.setItemData(k, tip, Qt.ItemDataRole.ToolTipRole)
+        self.region = Region(session)
+        self._drawn_rows: QFormLayout | None = None  # the section with method and region
         self.device = named(
             narrow(Choice()), "Device", "Where it is computed; never changed silently"
         )
@@ -63,8 +63,10 @@ class StudyForm(QWidget):
         self.data.changed.connect(self._data_changed)
         for box in (self.n_valid, self.seed):
             box.changed.connect(self.edited)
-        for combo in (self.method, self.device):
-            combo.currentIndexChanged.connect(lambda _i: self.edited())
+        self.device.currentIndexChanged.connect(lambda _i: self.edited())
+        self.method.currentIndexChanged.connect(lambda _i: self._method_chosen())
+        self.region.changed.connect(self.edited)
+        self._show_region()
         self.name.textEdited.connect(self._name_edited)
         self.start.clicked.connect(self._start)
         session.catalog_changed.connect(self.fill_fields)
@@ -99,8 +101,25 @@ class StudyForm(QWidget):
                 form.addRow(text, widget)
             else:
                 form.addRow(widget)
+            if widget is self.method:
+                form.addRow("Region", self.region)
+                self._drawn_rows = form
         self.rows.addWidget(group)
         return form
+
+    def _method_chosen(self) -> None:
+        self._show_region()
+        if self.method.currentText() == REGION:
+            self.region.offer()
+        self.edited()
+
+    def _show_region(self) -> None:
+        if self._drawn_rows is not None:
+            self._drawn_rows.setRowVisible(self.region, self.method.currentText() == REGION)
+
+    def region_text(self) -> str:
+        """The region, "" where the method takes none."""
+        return self.region.text() if self.method.currentText() == REGION else ""
 
     # -- for subclasses -----------------------------------------------------------------------
     def build(self) -> None:
@@ -158,6 +177,8 @@ class StudyForm(QWidget):
             return ()
         titles = (("Validation", self.n_valid), ("Seed", self.seed))
         rows = [f"{title}: {box.problem()}" for title, box in titles if box.problem()]
+        if self.method.currentText() == REGION:
+            rows += self.region.problems(self.data.dataset)
         rows += self.own_problems()
         if not self.name.text().strip():
             rows.append("Name: a name is needed")

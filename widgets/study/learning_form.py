@@ -11,13 +11,14 @@ from PySide6.QtWidgets import QLineEdit, QListWidget, QListWidgetItem, QWidget
 from core.analyses.estimate import EstimateSpec
 from core.analyses.learning import Candidate, LearningSpec
 from widgets.dataset_choice import narrow
-from widgets.field_list import field_icon, is_of
+from widgets.field_list import is_of, style_icon
 from widgets.fit.settings import FitSettings, Settings
 from widgets.forms import Choice
 from widgets.naming import named, text_label
 from widgets.session import Session
 from widgets.study.cost import Question
 from widgets.study.form import StudyForm, count_box
+from widgets.study.styles import distinct
 
 FIRST, MOST = 25, 800  # frames of the ladder that is proposed
 TESTED = 1000  # frames at most
@@ -65,8 +66,8 @@ class CandidateList(QListWidget):
             row.setData(Qt.ItemDataRole.UserRole, one)
             what = "the settings of this fit" if one.item else "its default settings"
             row.setToolTip(f"{one.label}: {what}")
-            self._show_marker(row)
             self.addItem(row)
+        self._show_markers()
         self.blockSignals(False)
         self.updateGeometry()
 
@@ -94,15 +95,19 @@ class CandidateList(QListWidget):
         one = row.data(Qt.ItemDataRole.UserRole)
         self._ticks[one.item or one.key] = row.checkState() == Qt.CheckState.Checked
         self.blockSignals(True)
-        self._show_marker(row)
+        self._show_markers()
         self.blockSignals(False)
         self.ticked.emit()
 
-    def _show_marker(self, row: QListWidgetItem) -> None:
-        """Only the ticked ones get a style: there are not enough for all that could be."""
-        label = row.data(Qt.ItemDataRole.UserRole).label
-        on = row.checkState() == Qt.CheckState.Checked
-        row.setIcon(field_icon(label, dark=self.session.dark) if on else self._blank)
+    def _show_markers(self) -> None:
+        """Those of the curves. Only ticked ones get a style: there are not enough for all."""
+        styles = distinct(c.label for c in self.chosen())
+        for row in (self.item(k) for k in range(self.count())):
+            style = styles.get(row.data(Qt.ItemDataRole.UserRole).label)
+            if style is None or row.checkState() != Qt.CheckState.Checked:
+                row.setIcon(self._blank)
+            else:
+                row.setIcon(style_icon(style, dark=self.session.dark))
 
 
 class LearningForm(StudyForm):
@@ -260,6 +265,7 @@ class LearningForm(StudyForm):
             n_test=0 if on_other else self._tested(),
             seed=int(self.seed.value()),
             method=self.method.currentText(),
+            region=self.region_text(),
             test=on_other,
             device=str(self.device.currentData()),
             label=name,

@@ -14,9 +14,9 @@ from core.units import EnergyUnit
 from widgets.fit.result import quantity_text
 from widgets.forms import Choice
 from widgets.naming import named, text_label
-from widgets.palette import STYLES, Style, palette
 from widgets.session import Session
 from widgets.study.plot import ErrorPlot, Series
+from widgets.study.styles import distinct
 from widgets.tables import Column, Row, Shown, Table
 
 REDRAW_MS = 100
@@ -33,6 +33,7 @@ class LearningView(QWidget):
         self.dark = session.dark
         self.points: list[LearningPoint] = []
         self.labels: tuple[str, ...] = ()
+        self._stopped, self._seed = False, 0
         self.quantity = named(Choice(), "Energy or forces", "Errors of the forces or the energies")
         self.measure = named(Choice(), "MAE or RMSE", "Mean absolute or root mean square error")
         for combo, rows in ((self.quantity, QUANTITIES), (self.measure, MEASURES)):
@@ -40,6 +41,10 @@ class LearningView(QWidget):
                 combo.addItem(text, key)
             combo.currentIndexChanged.connect(lambda _i: self.refresh())
         self.note = text_label("Remarks on the learning curves", wrap=True)
+        self.failed = text_label("Trainings that failed", wrap=True)
+        self.failed.setForegroundRole(self.palette().ColorRole.BrightText)
+        self.failed.setContentsMargins(6, 0, 6, 0)
+        self.failed.hide()
         self.plot = ErrorPlot("learning curves", log_x=True, log_y=True)
         self.table = Table("Points of the learning curves", filter_box=True)
         self.tabs = QTabWidget(documentMode=True)
@@ -54,6 +59,7 @@ class LearningView(QWidget):
         box.setContentsMargins(0, 0, 0, 0)
         box.setSpacing(2)
         box.addLayout(top)
+        box.addWidget(self.failed)
         box.addWidget(self.tabs, 1)
         self._timer = QTimer(self, singleShot=True, interval=REDRAW_MS)
         self._timer.timeout.connect(self.refresh)
@@ -62,7 +68,7 @@ class LearningView(QWidget):
     # -- what is shown ------------------------------------------------------------------------
     def start_live(self, spec: LearningSpec) -> None:
         """A job is running: points come by `take`."""
-        self.show_points((), [c.label for c in spec.candidates])
+        self.show_points((), [c.label for c in spec.candidates], seed=spec.seed)
 
     def take(self, kind: str, payload: dict[str, Any]) -> bool:
         """An event of the job; True when there is something to show."""
@@ -73,14 +79,20 @@ class LearningView(QWidget):
 
     def show_result(self, result: Learning) -> None:
         """The end of it, or one from the project."""
-        self.show_points(result.points, [c.label for c in result.candidates], result.stopped)
+        labels = [c.label for c in result.candidates]
+        self.show_points(result.points, labels, result.stopped, seed=result.seed)
 
     def show_points(
-        self, points: Sequence[LearningPoint], labels: Sequence[str], stopped: bool = False
+        self,
+        points: Sequence[LearningPoint],
+        labels: Sequence[str],
+        stopped: bool = False,
+        *,
+        seed: int = 0,
     ) -> None:
         """points: as they were computed; labels: of all curves, in their order."""
         self.points, self.labels = list(points), tuple(labels)
-        self._stopped = stopped
+        self._stopped, self._seed = stopped, seed
         self.plot.reset()
         self.refresh()
 
@@ -103,23 +115,12 @@ class LearningView(QWidget):
         found[1:] = self.unit.from_ev(found[1:])
         return found
 
-    def _styles(self) -> dict[str, Style]:
-        """Of every curve; where two would look alike, the later one takes a style nobody has."""
-        found: dict[str, Style] = {}
-        for label in self.labels:
-            style = palette().style(label)
-            if style in found.values():
-                others = (Style(*s) for s in STYLES[1:])
-                style = next((s for s in others if s not in found.values()), style)
-            found[label] = style
-        return found
-
     def refresh(self) -> None:
         """Draw what there is."""
         quantity, measure = self.quantity.currentData(), self.measure.currentData()
         unit = f"{self.unit.label}/Å" if quantity == "force" else self.unit.label
         series = []
-        styles = self._styles()
+        styles = distinct(self.labels)
         for label in self.labels:
             sizes, mean, spread = self._means(label, f"{quantity}_{measure}")
             style = styles[label]
@@ -131,17 +132,30 @@ class LearningView(QWidget):
         self.plot.set_ticks(sorted({p.n_train for p in self.points}))
         self.plot.set_series(series)
         self._fill_table()
-        failed = [p for p in self.points if p.problem]
+        self._tell_failed()
         parts = []
-        if failed:
-            some = "1 training" if len(failed) == 1 else f"{len(failed)} trainings"
-            parts.append(f"{some} failed: see Points.")
-        if getattr(self, "_stopped", False):
+        if self._stopped:
             parts.append("Stopped early.")
         draws = max((p.repeat for p in self.points), default=0) + 1
         if draws > 1:
             parts.append(f"Error bars: standard deviation over {draws} draws.")
         self.note.setText(" ".join(parts))
+
+    def _tell_failed(self) -> None:
+        """Which trainings failed so far: the last in words, all of them in the tip."""
+        failed = [self._why(p) for p in self.points if p.problem]
+        some = "1 training" if len(failed) == 1 else f"{len(failed)} trainings"
+        last = "" if len(failed) == 1 else "the last was "
+        text = f"{some} failed, the others go on: {last}{failed[-1]}" if failed else ""
+        self.failed.setText(text)
+        self.failed.setToolTip("\n".join(failed))
+        self.failed.setVisible(bool(failed))
+
+    def _why(self, p: LearningPoint) -> str:
+        """Which training failed, and the sentence that it failed with."""
+        draw = f"draw {p.repeat + 1} (seed {self._seed + p.repeat})"
+        end = "" if p.problem.endswith((".", "!", "?")) else "."
+        return f"{p.label}, {p.n_train} frames, {draw}: {p.problem}{end}"
 
     def _fill_table(self) -> None:
         columns = [Column("Force field"), Column("Frames", digits=0)]
@@ -159,7 +173,7 @@ class LearningView(QWidget):
             )
         columns += [Column("Time", "s", 1, "mean of a training"), Column("Draws", digits=0),
                     Column("Remarks")]  # fmt: skip
-        rows, styles = [], self._styles()
+        rows, styles = [], distinct(self.labels)
         for label in self.labels:
             mine = [p for p in self.points if p.label == label]
             for n in sorted({p.n_train for p in mine}):

@@ -78,7 +78,8 @@ def _outcome(kind: str, tree: dict[str, Any]) -> str | None:
         return _with_failed(tree["points"])
     if kind == "Search":
         return _with_failed(tree["trials"])
-    return None
+    # a training in each round, one on the frames drawn, one on those chosen
+    return str(len(tree["sizes"]) + 2) if tree.get("sizes") else None
 
 
 def _with_failed(rows: list[dict[str, Any]]) -> str:

@@ -57,7 +57,8 @@ class ScoreMap(ScorePlot):
             plot.getAxis(side).setTicks([marks])
             plot.setLabel(side, axis.title, color=ink.ink)
         plot.vb.setRange(area, padding=0)
-        star = self._ring(s.best, ink.ink if self.dark else "#ffffff", "star", 14)
+        # the best are bright on dark paper and dark on white: the star is the other way round
+        star = self._ring(s.best, "#000000" if self.dark else "#ffffff", "star", 14)
         if star is not None:
             self.add(star, z=40)
         self.mark()

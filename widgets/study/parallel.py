@@ -14,6 +14,7 @@ from widgets.study.scores import SHADES, shade
 NEAR = 0.05  # of the height, from the mouse to a line that is read out
 MANY = 150  # trials: lines of more are drawn the quick way
 ROOMY = 4  # axes that have room for long names
+LEFT, RIGHT = 26, 54  # pixels beside the first and the last axis: its numbers stand there
 FAILED_AT = 1.12  # height of the failed ones on the axis of the score
 
 
@@ -25,6 +26,8 @@ class ParallelPlot(ScorePlot):
         self._heights = np.zeros((0, 0))
         for side in ("left", "bottom"):
             self.plot.plotItem.hideAxis(side)
+        self._last: pg.TextItem | None = None  # title of the axis of the score
+        self.plot.plotItem.vb.sigResized.connect(lambda _box: self._frame())
 
     # -- drawing ------------------------------------------------------------------------------
     def draw(self) -> None:
@@ -57,12 +60,23 @@ class ParallelPlot(ScorePlot):
         if s.best >= 0:
             pen = pg.mkPen(shade(0.0, dark=self.dark), width=3.5)
             self.add(self._lines(np.array([s.best]), pen), z=40)
-        self.plot.plotItem.vb.setRange(
-            xRange=(-0.15, count + 0.3),
-            yRange=(-0.3 if len(s.axes) < ROOMY else -0.4, FAILED_AT + 0.04),
+        self._frame()
+        self.mark()
+
+    def _frame(self) -> None:
+        """Room for the numbers beside the last axis, however narrow the plot is."""
+        s, view = self.scores, self.plot.plotItem.vb
+        if s is None:
+            return
+        count, width = len(s.axes), max(view.width(), LEFT + RIGHT + 40)
+        pixel = count / (width - LEFT - RIGHT)
+        view.setRange(
+            xRange=(-LEFT * pixel, count + RIGHT * pixel),
+            yRange=(-0.3 if count < ROOMY else -0.4, FAILED_AT + 0.04),
             padding=0,
         )
-        self.mark()
+        if self._last is not None:
+            self._last.setPos(count + (RIGHT - 2) * pixel, -0.05)
 
     def _lines(self, which: np.ndarray, pen: object) -> pg.PlotCurveItem:
         """One item for many lines, with gaps between them."""
@@ -75,17 +89,19 @@ class ParallelPlot(ScorePlot):
     def _draw_axes(self) -> None:
         s, ink = self.scores, inks(dark=self.dark)
         assert s is not None
-        names = [a.title for a in s.axes] + [f"{s.title} ({s.unit})"]
+        crowded = len(s.axes) >= ROOMY
+        # the strip above has the unit
+        names = [a.title for a in s.axes] + [s.title if crowded else f"{s.title} ({s.unit})"]
         ticks = [a.ticks() for a in s.axes] + [s.ticks() if s.best >= 0 else []]
         if any(t.problem for t in s.trials):
             ticks[-1] = [*ticks[-1], (FAILED_AT, "failed")]
-        crowded = len(names) > ROOMY
         for k, name in enumerate(names):
             text = name.replace(" ", "\n") if crowded else name.replace(" (", "\n(")
             side = 0.0 if k == 0 else 1.0 if k == len(names) - 1 else 0.5
             title = pg.TextItem(text, color=ink.ink, anchor=(side, 0.0))
-            title.setPos(k + (-0.1 if k == 0 else 0.28 if side == 1.0 else 0.0), -0.05)
+            title.setPos(k - (0.1 if k == 0 else 0.0), -0.05)
             self.add(title, z=60)
+            self._last = title
         for k, marks in enumerate(ticks):
             top = FAILED_AT if k == len(s.axes) and marks and marks[-1][1] == "failed" else 1.0
             self.add(pg.PlotCurveItem([k, k], [0, top], pen=pg.mkPen(ink.muted)), z=-5)

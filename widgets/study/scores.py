@@ -37,6 +37,7 @@ class Axis:
     low: float
     high: float
     choices: tuple[Any, ...] = ()
+    whole: bool = False
 
     @classmethod
     def of(cls, r: Range, title: str, trials: Sequence[Trial]) -> Axis:
@@ -45,7 +46,7 @@ class Axis:
             seen = [t.values[r.name] for t in trials if r.name in t.values]
             every = tuple(dict.fromkeys([*r.choices, *seen]))
             return cls(r.name, title, False, 0.0, float(max(1, len(every) - 1)), every)
-        return cls(r.name, title, r.log and r.low > 0, r.low, r.high)
+        return cls(r.name, title, r.log and r.low > 0, r.low, r.high, whole=r.whole)
 
     @property
     def numeric(self) -> bool:
@@ -72,6 +73,9 @@ class Axis:
             values = np.exp(math.log(self.low) + share * math.log(self.high / self.low))
         else:
             values = self.low + share * (self.high - self.low)
+        if self.whole:
+            whole = dict.fromkeys(round(float(v)) for v in values)
+            return [(self.place(v), str(v)) for v in whole]
         return [(float(s), f"{v:.3g}") for s, v in zip(share, values, strict=True)]
 
 

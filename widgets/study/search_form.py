@@ -156,6 +156,7 @@ class SearchForm(StudyForm):
             n_valid=int(self.n_valid.value()),
             seed=int(self.seed.value()),
             method=self.method.currentText(),
+            region=self.region_text(),
             hyper=self.field.hyper(),
             device=str(self.device.currentData()),
         )

@@ -48,6 +48,12 @@ class Block:
         """Whether the coordinate is a dihedral."""
         return self.kind in ("torsion", "improper")
 
+    @property
+    def orders(self) -> torch.Tensor:
+        """(C*width,) degree or harmonic of each column, functions one after the other."""
+        n = torch.arange(1, SITES, dtype=self.project.dtype, device=self.project.device)
+        return n.repeat(len(self.low) * (2 if self.odd and self.periodic else 1))
+
     def basis(self, q: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """q (B,T) of the terms -> values and slopes (B,T,width)."""
         if self.periodic:

@@ -80,6 +80,8 @@ def fit_parts(
         start=start,
         guess=guess,
         prior=hyper.prior,
+        smooth=hyper.smooth,
+        labels=int(torch.isfinite(energy).sum() + torch.isfinite(forces).sum()),
     )
     trainer.shell = dataclasses.replace(trainer.shell, kappa=kappa)
 
@@ -113,7 +115,7 @@ def fit_parts(
         "networks": f"{len(which.kinds)} of {hyper.layers} × {hyper.width} units "
         f"(one for each {hyper.share})",
         "training frames": str(len(split.train)),
-        "iterations": f"{best.at} (best on {best.what})",
+        "iterations": f"{best.at} ({'' if best.at else 'the closed form: '}best on {best.what})",
         **({"parameters": topology.source} if topology.source else {}),
     }
     if refit:

@@ -4,6 +4,18 @@
    parameters by L-BFGS with the output layers projected out (variable projection, Golub & Pereyra
    1973): a few seconds, and already near the optimum.
 2. All weights and parameters together by L-BFGS; what is best on the validation frames is kept.
+
+Both hold to GAFF's own functions g by a Gaussian prior on the coefficients u of each function,
+
+    L(u) + sum_n w_n (u_n - g_n)²,    w_n = prior + sigma² n^6 / (K tau²)
+
+where sigma² is the mean square error that functions without prior leave on K labels: the n-th
+harmonic or polynomial is expected to depart from GAFF by tau/n³ (a function with three slopes).
+Without it some 250 output weights follow what few frames happen to show already in step 1, and
+step 2 can only make that worse. rMD17 test frames, force RMSE in meV/Å without and with it: ethanol
+25 frames 363 and 254, 60 frames 227 and 223, 1000 frames 212 and 212; aspirin 60 frames 321 and
+270. Step 1 is within 0.2 % of the optimum of the training loss in all of these: that its functions
+(iteration 0) are the best on the validation frames is no failure of step 2.
 """
 
 from __future__ import annotations
@@ -27,6 +39,7 @@ SCALE = 0.5  #: the same for the strengths of 1-4 terms (natural logs)
 #: Non-bonded parameters are decided worse than functions, and wrong ones do harm far away.
 NONBONDED = 100.0
 RIDGE = 1e-5  #: of the closed form, relative to the diagonal: keeps output weights small
+ROUGHNESS = 6  #: power of the order in the prior
 STEPS = 20  #: L-BFGS iterations between two looks at the validation frames
 
 
@@ -72,8 +85,13 @@ class Trainer:
         start: Nonbonded | None,
         guess: torch.Tensor,
         prior: float,
+        smooth: float = 0.0,
+        labels: int = 1,
     ) -> None:
-        """guess (W,): GAFF's own functions as coefficients, which `prior` (per eV²) holds to."""
+        """guess (W,): GAFF's own functions as coefficients, which `prior` (per eV²) holds to.
+
+        smooth: tau in eV, 0 = none; labels: K, the number of labels that the loss is a mean of.
+        """
         self.parts, self.pairs, self.start, self.guess = parts, pairs, start, guess
         self.loss, self.prior = loss, prior
         self.like: dict[str, Any] = {"dtype": guess.dtype, "device": guess.device}
@@ -84,8 +102,21 @@ class Trainer:
         self.output = torch.zeros(self.count, width, 1, **self.like)
         self.free = torch.zeros(start.size if start else 0, **self.like)
         n = len(guess)
-        self.h = loss.h[:n, :n] + prior * torch.eye(n, **self.like)
-        self.b = loss.b[:n] + prior * guess
+        self.hold = torch.full((n,), prior, **self.like)  # w_n
+        if smooth > 0:
+            order = torch.cat([b.orders for b in parts])
+            self.hold = self.hold + self._noise() / (labels * smooth**2) * order**ROUGHNESS
+        self.h = loss.h[:n, :n] + torch.diag(self.hold)
+        self.b = loss.b[:n] + self.hold * guess
+
+    def _noise(self) -> torch.Tensor:
+        """The loss that the best functions leave, non-bonded parameters as at the start."""
+        n = len(self.guess)
+        pair = self.pair_weights(self.free) if self.pairs is not None else self.guess[:0]
+        h = self.loss.h[:n, :n] + self.prior * torch.eye(n, **self.like)
+        right = self.loss.b[:n] + self.prior * self.guess - self.loss.h[:n, n:] @ pair
+        u = torch.linalg.solve(h, right)
+        return self.loss(torch.cat([u, pair])).clamp(min=0.0)
 
     # -- the function of the weights ----------------------------------------------------------
     def networks(self, hidden: list, output: torch.Tensor) -> Networks:
@@ -121,7 +152,7 @@ class Trainer:
     def total(self, u: torch.Tensor, free: torch.Tensor) -> torch.Tensor:
         """What is minimised: the loss and the priors."""
         away = u - self.guess
-        penalty = self.prior * away.square().sum()
+        penalty = (self.hold * away.square()).sum()
         if self.pairs is not None:
             u = torch.cat([u, self.pair_weights(free)])
             penalty = penalty + NONBONDED * self.prior * free.square().sum()

@@ -171,5 +171,8 @@ def test_a_field_that_knows_its_uncertainty_is_asked_for_it(data):
     mean, rank = found.uncertainty
     assert mean == pytest.approx(0.1 * r2[:20].mean())
     assert rank == pytest.approx(1.0)
+    assert found.sigma_figures["rank"] == rank
+    assert found.sigma_figures["mean"] == mean
+    assert errors(data, timing=False).sigma_figures == {}
     assert len(errors(data, timing=False).frame_sigma) == 0
     assert np.isnan(errors(data, timing=False).uncertainty).all()

@@ -16,6 +16,7 @@ from core.engine.context import Cancelled, Context
 from core.fitting.search import suggestions
 from core.fitting.splits import SplitError, draw
 from core.forcefields.load import field_class
+from core.geometry import measure
 from tests import tolerances
 from tests.molecules import ethanol_frames, labelled
 
@@ -104,6 +105,47 @@ def test_errors_fall_with_more_frames_and_a_killed_run_goes_on(path, tmp_path):
     # another question does not take these points
     other = dataclasses.replace(spec, sizes=(12,), candidates=spec.candidates[:1])
     assert {p.n_train for p in learning.run(other, Context()).points} == {12}
+
+
+def test_failures_are_told_as_they_happen_and_the_study_goes_on(path, monkeypatch):
+    """Wrong settings, frames that are not there, and an error nobody thought of."""
+    from core.fitting import judge
+
+    real = judge.train
+
+    def fails(key, hyper, *rest, **more):
+        if hyper.get("lam") == 0.5:
+            raise ZeroDivisionError("half")
+        return real(key, hyper, *rest, **more)
+
+    monkeypatch.setattr(judge, "train", fails)
+    spec = LearningSpec(
+        path,
+        (
+            Candidate("good", "sgdml", SETTINGS),
+            Candidate("wrong", "sgdml", {"sigma": -1.0}),
+            Candidate("odd", "sgdml", {**SETTINGS, "lam": 0.5}),
+        ),
+        sizes=(10, 200),
+        repeats=1,
+        n_valid=0,
+        n_test=20,
+        seed=7,
+    )
+    context = Recorder()
+    found = learning.run(spec, context)
+    live = [p["point"] for kind, p in context.events if kind == "frame"]
+    assert str(live) == str(list(found.points)), "each point as it comes, failed ones too"
+    assert [(p.label, p.n_train, bool(p.problem)) for p in live] == [
+        ("good", 10, False), ("wrong", 10, True), ("odd", 10, True),
+        ("good", 200, True), ("wrong", 200, True), ("odd", 200, True),
+    ]  # fmt: skip
+    assert "sigma" in live[1].problem
+    assert live[2].problem == "ZeroDivisionError: half"
+    assert "160" in live[3].problem
+    said = [p["message"] for kind, p in context.events if kind == "log"]
+    assert any(m.startswith("wrong, 10 frames, draw 1 (seed 7) failed: ") for m in said)
+    assert found.seed == 7
 
 
 def test_stop_keeps_the_points_so_far(path):
@@ -251,6 +293,19 @@ def test_a_rare_shape_is_predicted_better_by_a_flattened_set(data, tmp_path):
     np.testing.assert_array_equal(kept.split.train, found.split.train)
     with pytest.raises(ValueError, match="share"):
         flatten.run(dataclasses.replace(spec, start=1.0), Context())
+
+
+def test_a_set_flattened_in_a_region_stays_in_it(data, path):
+    turned = np.degrees(measure(data.positions, (0, 1, 2, 8))) % 360
+    middle = round(float(np.median(turned)))
+    region = f"1-2-3-9:{middle - 120}:{middle}"
+    fit = fit_spec(path, method="surface-region", region=region)
+    fit = dataclasses.replace(fit, n_train=16, n_valid=6, n_test=30)
+    found = flatten.run(FlattenSpec(fit, groups=4, start=0.5, rounds=2), Context())
+    assert (turned[found.split.train] <= middle).all()
+    assert (turned[found.split.test] > middle).all()
+    assert len(np.setdiff1d(found.split.train, found.split_before.train))
+    assert found.sizes == (8, 12), "half of 16 frames, and half of the rest"
 
 
 def test_flattening_goes_on_after_a_kill_with_the_same_frames(path, tmp_path):

@@ -12,7 +12,8 @@ from core.analyses.parameters import FLAGS, Flag, flags_to_text
 from core.dataset import Dataset, Split
 from core.engine.context import Cancelled, Context
 from core.fitting import checkpoint
-from core.fitting.neural.fit import Pairs, blocks, design
+from core.fitting.neural.fit import Pairs, Quadratic, blocks, design
+from core.fitting.neural.train import Trainer, start_functions
 from core.forcefields.base import ForceFieldError
 from core.forcefields.gaff import GAFF
 from core.forcefields.gaff_nn import GAFFNN
@@ -23,6 +24,7 @@ from core.units import KCAL_MOL
 from tests.molecules import ETHANOL, ethanol_frames, labelled
 from tests.tolerances import ANALYTIC_EQUALS_AUTOGRAD, FINITE_DIFFERENCE_FORCE, INVARIANCE_ENERGY
 
+SMOOTHER = 0.9  # relative force error with few noisy frames, to that without a prior
 LEARNT = 0.02  # relative force RMSE to a GAFF that is learnt from its own labels
 
 
@@ -84,6 +86,50 @@ def test_learns_gaff_from_its_own_labels(data, field):
     away = np.sqrt(np.mean((p.forces - data.forces[100:]) ** 2) / np.mean(data.forces[100:] ** 2))
     assert away < LEARNT
     assert np.abs(p.energy - data.energies[100:]).max() < LEARNT * np.std(data.energies) * 5
+
+
+def test_few_noisy_frames_give_smooth_functions():
+    """Labels of MMFF94 with noise: what is learnt is nearer the truth than the noise allows."""
+    truth = labelled(ethanol_frames(140), key="mmff94")
+    assert truth.forces is not None
+    noise = np.random.default_rng(5).normal(0.0, 0.2, truth.forces.shape)
+    noisy = dataclasses.replace(truth, energies=None, forces=truth.forces + noise)
+
+    def away(**values: float) -> float:
+        found = train(noisy, 25, 15, nonbonded="fixed", **values).predict(truth.positions[40:])
+        return float(np.sqrt(np.mean((found.forces - truth.forces[40:]) ** 2)))
+
+    assert away() < SMOOTHER * away(smooth=0.0)
+
+
+def test_the_prior_grows_with_order_and_noise_and_is_none_for_exact_labels(data):
+    gaff = GAFF(ETHANOL).topology
+    x = torch.tensor(data.positions[:40])
+    parts = blocks(functions(gaff, np.arange(9)[None], share="type"), x, odd=False)
+    guess, _ = start_functions(parts, gaff)
+
+    def hold(noise: float) -> torch.Tensor:
+        e, f = design(parts, None, x)
+        del e
+        rows = f.reshape(-1, len(guess))
+        y = rows @ guess + noise * torch.tensor(np.random.default_rng(0).normal(size=len(rows)))
+        k = len(rows)
+        loss = Quadratic(rows.T @ rows / k, rows.T @ y / k, y.square().mean())
+        made = Trainer(
+            parts, loss, width=4, layers=1, seed=0, pairs=None, start=None, guess=guess,
+            prior=1e-6, smooth=0.3, labels=k,
+        )  # fmt: skip
+        return made.hold
+
+    order = torch.cat([b.orders for b in parts])
+    assert order.shape == guess.shape
+    found = hold(0.2)
+    first, third = (float(found[order == n][0]) - 1e-6 for n in (1, 3))
+    assert third / first == pytest.approx(3.0**6, rel=1e-6)
+    # sigma² / (K tau²), less what the functions themselves can follow of the noise
+    expected = 0.2**2 / (40 * 27 * 0.3**2)
+    assert 0.6 * expected < first < 1.1 * expected
+    assert float(hold(0.0).max()) < 1e-3
 
 
 def test_refitted_charges_keep_total_and_symmetry(data):
