@@ -13,8 +13,9 @@ from PySide6.QtGui import QColor, QIcon, QPainter, QPixmap
 from PySide6.QtWidgets import QComboBox, QListWidget, QListWidgetItem, QWidget
 
 from core.fieldref import FieldRef
+from core.molecule import Molecule
 from core.storage import peek
-from widgets.palette import color_of, glyph_of, palette
+from widgets.palette import Style, palette
 from widgets.session import Session
 
 REF = Qt.ItemDataRole.UserRole
@@ -23,11 +24,16 @@ ITEM = Qt.ItemDataRole.UserRole + 1  # project item id of a fit or data set
 
 def field_icon(label: str, *, dark: bool) -> QIcon:
     """The force field's coloured marker."""
+    return style_icon(palette().style(label), dark=dark)
+
+
+def style_icon(style: Style, *, dark: bool) -> QIcon:
+    """A coloured marker."""
     pixmap = QPixmap(14, 14)
     pixmap.fill(Qt.GlobalColor.transparent)
     painter = QPainter(pixmap)
-    painter.setPen(QColor(color_of(label, dark=dark)))
-    painter.drawText(pixmap.rect(), Qt.AlignmentFlag.AlignCenter, glyph_of(label))
+    painter.setPen(QColor(style.color(dark=dark)))
+    painter.drawText(pixmap.rect(), Qt.AlignmentFlag.AlignCenter, style.glyph)
     painter.end()
     return QIcon(pixmap)
 
@@ -68,10 +74,37 @@ def trained(session: Session, numbers: Numbers = None) -> list[tuple[FieldRef, s
     rows = []
     for item in _finished(session, "fits"):
         model = item.folder / "model.npz"
-        if model.exists() and _serves(_dataset_of(session, item), numbers):
+        if model.exists() and _suits(session, item, numbers):
             ref = FieldRef(str(_head(item).get("key", "")), model=str(model), label=item.name)
             rows.append((ref, item.id, f"trained here: {item.name}"))
     return rows
+
+
+def _suits(session: Session, fit: Any, numbers: Numbers) -> bool:
+    """Whether a fit is of the molecule wanted: of its own, or of one it was combined with.
+
+    A combined fit goes by elements and distances, so the order of the atoms does not matter to it.
+    """
+    dataset = _dataset_of(session, fit)
+    if numbers is None or _serves(dataset, numbers):
+        return True
+    others = _head(fit).get("others") or ()
+    if not others:
+        return False
+    learnt = {str(other.get("formula", "")) for other in others} | {_formula_of(dataset)}
+    return _formula(numbers) in learnt
+
+
+def _formula(numbers: tuple[int, ...]) -> str:
+    """Hill formula of these atoms."""
+    return Molecule("", np.array(numbers), np.zeros((len(numbers), 3))).formula
+
+
+def _formula_of(dataset: str) -> str:
+    try:
+        return _formula(_contents(dataset, Path(dataset).stat().st_mtime_ns)[0])
+    except (OSError, ValueError, KeyError):
+        return ""
 
 
 def _head(item: Any) -> dict[str, Any]:

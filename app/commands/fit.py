@@ -7,6 +7,7 @@ import math
 from pathlib import Path
 from typing import Any
 
+from app.commands import fit_together
 from app.commands.fit_refit import refit, wanted
 from app.console import Console, UserError, parse_settings
 from core.analyses.errors import Errors, ErrorsSpec
@@ -53,6 +54,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         metavar="MODEL",
         help="gaff: start from this saved model, its edits and its flags (frozen, tied, bounds)",
     )
+    fit_together.arguments(parser)
     group = parser.add_argument_group("refit of gaff to torsion profiles")
     group.add_argument(
         "--profile",
@@ -84,16 +86,19 @@ def run(options: argparse.Namespace, console: Console) -> dict[str, Any]:
     if options.region and options.split != REGION:
         raise UserError(f"--region goes with --split {REGION}")
     if wanted(options):
+        if options.together or options.isolated:
+            raise UserError("a refit to torsion profiles takes neither --together nor --isolated")
         return refit(options, console)
     hyper = parse_settings(options.set)
     if options.start:
         hyper["parameters"] = _start(options, hyper)
-    _, path = console.dataset(options.data)
+    data, paths = fit_together.read(options, console)
     folder = console.folder("fit")
     fit: Fit = console.run(
         FitSpec(
             key=options.field,
-            dataset=path,
+            dataset=paths[0],
+            others=fit_together.shares(options, paths),
             n_train=options.train,
             n_valid=options.valid,
             seed=options.seed,
@@ -118,13 +123,19 @@ def run(options: argparse.Namespace, console: Console) -> dict[str, Any]:
     }
     for key, value in fit.info.items():
         console.say(f"  {key}: {value}")
-    say_errors(console, errors)
+    rows = fit_together.molecules(fit, data[0]) if fit.others else []
+    for _, _, _, found in rows:
+        say_errors(console, found)
+    if options.test or not rows:
+        say_errors(console, errors)
     console.say(f"trained in {fit.fit_seconds:.1f} s, {fit.peak_rss / 2**30:.2f} GiB at most")
     console.say(f"saved {options.out}")
     figures["info"] = dict(fit.info)
     figures["hyper"] = dict(fit.hyper)
     figures["hyper_units"] = _units(console, fit.key)
     figures["n_train"] = len(fit.split.train)
+    if rows:
+        figures["molecules"] = fit_together.figures(rows)
     return figures
 
 

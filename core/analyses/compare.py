@@ -32,7 +32,9 @@ class Score:
     energy_mae eV and force_mae eV/Å on `frames` frames of `dataset` (a name); own_test: on the
     frames its own fit had kept for testing. surface_rmse eV against the reference on `surface` (a
     name). bulk_ms, single_ms: per geometry. stable_ps: of dynamics; never_failed: no run ended
-    early, so that it is a lower bound.
+    early, so that it is a lower bound. sigma: how good the standard deviations are that the field
+    gives its own energies (`core.analyses.uncertainty.figures`), empty where it gives none; errors:
+    item that the errors come from; path: record of the data set they were measured on.
     """
 
     id: str
@@ -49,6 +51,9 @@ class Score:
     single_ms: float = NAN
     stable_ps: float = NAN
     never_failed: bool = False
+    sigma: dict[str, float] = dataclasses.field(default_factory=dict)
+    errors: str = ""
+    path: str = ""
 
 
 def scorecard(project: Project, *, dataset: str = "") -> list[Score]:
@@ -119,6 +124,9 @@ class _Card:
             frames=int(max(errors["n_energies"], errors["n_forces"])),
             dataset=name,
             own_test=own,
+            sigma={k: float(v) for k, v in dict(errors.get("sigma_figures") or {}).items()},
+            errors=item.id,
+            path=path,
             **values,
         )
 
@@ -129,6 +137,10 @@ def _fit(card: _Card, item: Item) -> None:
     card.put(item.id, item.name, item.id)
     path = getattr(job, "dataset", "")
     card.put_errors(item.id, item.name, item, tree["errors"], path, own=True)
+    if card.dataset:  # of a combined fit those on the molecule asked for
+        for share, other in zip(getattr(job, "others", ()), tree.get("others") or (), strict=False):
+            errors, path = other["errors"], share.dataset
+            card.put_errors(item.id, item.name, item, errors, path, own=True)
 
 
 def _errors(card: _Card, item: Item) -> None:

@@ -14,8 +14,20 @@ if TYPE_CHECKING:
 
 @wire
 @dataclass(frozen=True, eq=False)
+class EstimateShare:
+    """n_train frames of another molecule, which a combined fit learns from too."""
+
+    molecule: Molecule
+    n_train: int
+
+
+@wire
+@dataclass(frozen=True, eq=False)
 class EstimateSpec:
-    """How long training `key` on n_train frames of `molecule` takes, and how much memory."""
+    """How long training `key` on n_train frames of `molecule` takes, and how much memory.
+
+    others: the other molecules of a combined fit, whose cost is part of it.
+    """
 
     QUIET: ClassVar[bool] = True  # a question a form asks by itself: not for the list of jobs
     QUICK: ClassVar[bool] = True
@@ -25,6 +37,7 @@ class EstimateSpec:
     n_train: int
     hyper: dict[str, bool | int | float | str] = field(default_factory=dict)
     device: str = "cpu"
+    others: tuple[EstimateShare, ...] = ()
 
 
 @wire
@@ -52,9 +65,12 @@ def run(spec: EstimateSpec, context: Context) -> Estimate:
     try:
         cls = field_class(spec.key)
         hyper = hyper_from(cls, spec.hyper)
-        if spec.n_train < 1:
+        shares = [EstimateShare(spec.molecule, spec.n_train), *spec.others]
+        if min(s.n_train for s in shares) < 1:
             raise ForceFieldError("at least one training frame is needed")
-        seconds, size = cls.estimate(spec.molecule, spec.n_train, hyper)
+        if spec.others and not cls.INFO.combines:
+            raise ForceFieldError(f"{cls.INFO.label} cannot be fitted to several molecules")
+        seconds, size = cls.estimate_many([(s.molecule, s.n_train) for s in shares], hyper)
     except ForceFieldError as error:
         return Estimate(0.0, 0.0, problem=str(error))
     return Estimate(float(seconds), float(size), float(psutil.virtual_memory().available))

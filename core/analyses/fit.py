@@ -14,8 +14,12 @@ from core.dataset import Split
 from core.wire import wire
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from core.dataset import Dataset
     from core.engine.context import Context
+    from core.fitting.portion import Portion
+    from core.forcefields.base import ForceField
     from core.forcefields.info import Info
 
 
@@ -111,41 +115,42 @@ def run(spec: FitSpec, context: Context) -> Fit:
     from core.dataset import Dataset
     from core.engine import system
     from core.fitting.part import Part
-    from core.fitting.training import train
+    from core.fitting.training import check_combines, train_together
     from core.forcefields.base import ForceFieldError
     from core.forcefields.load import field_class, hyper_from, save_model
 
     cls = field_class(spec.key)
     if not cls.INFO.trainable:
         raise ForceFieldError(f"{cls.INFO.label} is not trained on data: use it as it is")
+    if spec.others:
+        check_combines(cls)
     hyper = hyper_from(cls, spec.hyper)
     storage.make_folder(spec.out)
     dataset = storage.load(spec.dataset, Dataset)
-    split, notes = drawn(spec, dataset, cls.INFO)
+    portions, notes = portions_of(spec, dataset, cls.INFO)
     for note in notes.values():
         context.log(note)
     device = spec.device if spec.device != "cpu" else context.device
     start = time.perf_counter()
     part = Part(context, 0.0, 0.95, device=device)
     part.folder = spec.out  # a fit that was killed goes on from what it left there
-    model = train(cls, dataset, split, hyper, part)
+    model = train_together(cls, portions, hyper, part)
     seconds = time.perf_counter() - start
-    label = spec.label or f"{cls.INFO.label}, {len(split.train)} frames"
+    label = spec.label or _label(cls.INFO, portions)
     path = ""
     if spec.out:
         path = str(Path(spec.out) / "model.npz")
-        about = {"dataset": dataset.name, "level": dataset.level, "sha256": dataset.sha256}
-        extra = {"label": label, **about}
+        extra = {"label": label, **_origin(portions)}
         if flags := getattr(model, "flags", ()):  # of terms, where there are any
             extra[FLAGS] = flags_to_text(flags)
         save_model(path, model, extra=extra)
-    errors = evaluate(model, dataset, split.test, Part(context, 0.95, 1.0), label=label)
+    errors = _errors(model, portions, Part(context, 0.95, 1.0), label)
     result = Fit(
         label=label,
         key=spec.key,
         model=path,
-        split=split,
-        errors=errors,
+        split=portions[0].split,
+        errors=errors[0],
         hyper=dataclasses.asdict(hyper),
         curves=part.curves(),
         curve_labels=part.curve_labels(),
@@ -155,9 +160,92 @@ def run(spec: FitSpec, context: Context) -> Fit:
         device=device,
         versions=system.versions(),
         stopped=context.stopping,
+        others=tuple(
+            ShareResult(p.dataset.name, p.formula, same_place(s.dataset, spec.out), p.split, e)
+            for s, p, e in zip(spec.others, portions[1:], errors[1:], strict=True)
+        ),
     )
     storage.save_result(spec.out, result)
     return result
+
+
+def portions_of(
+    spec: FitSpec, dataset: Dataset, info: Info
+) -> tuple[tuple[Portion, ...], dict[str, str]]:
+    """All molecules of the fit with their frames, and notes on those left out.
+
+    Raises SplitError or ValueError, which name the data set where there are several.
+    """
+    from core import storage
+    from core.dataset import Dataset
+    from core.fitting.portion import Portion
+
+    if spec.region and any(s.split is None for s in spec.others):
+        raise ValueError(
+            "a region is that of one molecule's atoms; draw the frames of several in another way"
+        )
+    own, notes = drawn(spec, dataset, info)
+    portions = [Portion(dataset, own)]
+    for share in spec.others:
+        other = storage.load(share.dataset, Dataset)
+        if any(np.array_equal(other.positions, p.dataset.positions) for p in portions):
+            raise ValueError(f"{other.name} is there twice; take more frames of it instead")
+        mine = dataclasses.replace(
+            spec,
+            split=share.split,
+            n_train=share.n_train,
+            n_valid=share.n_valid,
+            n_test=share.n_test,
+        )
+        try:
+            split, more = drawn(mine, other, info)
+        except ValueError as error:
+            named = str(error) if other.name in str(error) else f"{other.name}: {error}"
+            raise type(error)(named) from None
+        portions.append(Portion(other, split))
+        notes |= {f"{key}, {other.name}": text for key, text in more.items()}
+    if len(portions) > 1:
+        notes["molecules"] = ", ".join(
+            f"{p.dataset.name} ({p.formula}, {len(p.split.train)} frames)" for p in portions
+        )
+    levels = {p.dataset.level for p in portions if p.dataset.level}
+    if len(levels) > 1:
+        notes["levels of theory"] = f"they differ: {', '.join(sorted(levels))}"
+    return tuple(portions), notes
+
+
+def _label(info: Info, portions: Sequence[Portion]) -> str:
+    many = f"{len(portions)} molecules, " if len(portions) > 1 else ""
+    return f"{info.label}, {many}{sum(len(p.split.train) for p in portions)} frames"
+
+
+def _origin(portions: Sequence[Portion]) -> dict[str, str]:
+    """What a model file tells about its data: name, level and hash, of all data sets in turn."""
+    sets = [p.dataset for p in portions]
+    level = sets[0].level
+    if any(d.level != level for d in sets):
+        level = "; ".join(d.level or "unknown" for d in sets)
+    return {
+        "dataset": "; ".join(d.name for d in sets),
+        "level": level,
+        "sha256": "; ".join(d.sha256 for d in sets),
+    }
+
+
+def _errors(
+    model: ForceField, portions: Sequence[Portion], context: Context, label: str
+) -> list[Errors]:
+    """On the test frames of every molecule."""
+    from core.fitting.part import Part
+    from core.forcefields.load import bound
+
+    found = []
+    for k, p in enumerate(portions):
+        part = Part(context, k / len(portions), (k + 1) / len(portions))
+        field = bound(model, p.dataset.molecule, what=p.dataset.name)
+        name = f"{label}: {p.dataset.name}" if len(portions) > 1 else label
+        found.append(evaluate(field, p.dataset, p.split.test, part, label=name))
+    return found
 
 
 def drawn(spec: FitSpec, dataset: Dataset, info: Info) -> tuple[Split, dict[str, str]]:

@@ -188,6 +188,7 @@ def run(spec: SearchSpec, context: Context) -> Search:
 
 
 def _trial(spec, dataset, split, valid, values, context) -> Trial:  # type: ignore[no-untyped-def]
+    from core.engine.context import Cancelled
     from core.fitting.judge import train
     from core.forcefields.base import ForceFieldError
 
@@ -197,9 +198,13 @@ def _trial(spec, dataset, split, valid, values, context) -> Trial:  # type: igno
         _, e, seconds = train(
             spec.fit.key, hyper, dataset, split, valid, context, device=spec.fit.device
         )
-    except ForceFieldError as error:
-        context.log(f"{values}: {error}")
-        return Trial(values, nan, nan, nan, str(error))
+    except Cancelled:
+        raise
+    except Exception as error:  # one training of many: what went wrong is told, the others go on
+        known = isinstance(error, ForceFieldError)
+        problem = str(error) if known else f"{type(error).__name__}: {error}"
+        context.log(f"{values} failed: {problem}")
+        return Trial(values, nan, nan, nan, problem)
     return Trial(values, e.energy_rmse, e.force_rmse, seconds)
 
 

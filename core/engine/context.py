@@ -9,6 +9,8 @@ from typing import Any
 
 import numpy as np
 
+from core.engine.kept import Kept
+
 
 class Cancelled(Exception):
     """Raised inside a job at the next check after the user cancelled it."""
@@ -32,8 +34,12 @@ class Context:
         device: str = "cpu",
         job: str = "",
         folder: str = "",
+        kept: Kept | None = None,
     ) -> None:
-        """folder: where checkpoints may be kept until the job is done, "" = nowhere."""
+        """folder: where checkpoints may be kept until the job is done, "" = nowhere.
+
+        kept: what this process keeps from one job to the next; without it nothing is kept.
+        """
         self._emit = emit or (lambda kind, fraction, payload: None)
         self._cancel = threading.Event()
         self._stop = threading.Event()
@@ -43,6 +49,7 @@ class Context:
         self.device = device
         self.job = job
         self.folder = folder
+        self.kept = kept or Kept()
 
     # -- in ---------------------------------------------------------------------------------
     def request_cancel(self) -> None:

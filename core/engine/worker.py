@@ -24,6 +24,7 @@ from core.engine import codec, large
 from core.engine.context import Cancelled, Context
 from core.engine.errors import EngineError
 from core.engine.events import FINAL, Event
+from core.engine.kept import LIMIT, Kept
 from core.engine.messages import (
     AskCatalog,
     CancelJob,
@@ -51,6 +52,7 @@ class Worker:
         self._writing = threading.Lock()
         self._lock = threading.Lock()
         self._context: Context | None = None
+        self._kept = Kept(LIMIT)
         self._early: dict[str, str] = {}  # cancel or stop that overtook the start of its job
 
     def run(self) -> None:
@@ -126,7 +128,8 @@ class Worker:
                 over = kind in FINAL
 
         system.reset_peak_rss()
-        context = Context(emit, device=task.device, job=task.job)
+        self._kept.trim()
+        context = Context(emit, device=task.device, job=task.job, kept=self._kept)
         with self._lock:
             self._context = context
             word = self._early.pop(task.job, "")

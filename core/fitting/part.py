@@ -20,7 +20,9 @@ class Part(Context):
     def __init__(
         self, whole: Context, start: float, stop: float, *, device: str | None = None
     ) -> None:
-        super().__init__(device=device or whole.device, job=whole.job, folder=whole.folder)
+        super().__init__(
+            device=device or whole.device, job=whole.job, folder=whole.folder, kept=whole.kept
+        )
         self._whole, self._from, self._to = whole, start, stop
         self._curves: dict[str, list[np.ndarray]] = {}
         self._labels: dict[str, tuple[str, str]] = {}

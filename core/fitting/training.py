@@ -8,11 +8,16 @@ import numpy as np
 
 from core.bonding import BondingError, with_bonds
 from core.elements import COVALENT_RADII, SYMBOLS
+from core.engine.context import Context
+from core.engine.kept import free_memory
+from core.fitting.portion import naming
 from core.forcefields.errors import ForceFieldError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from core.dataset import Dataset, Split
-    from core.engine.context import Context
+    from core.fitting.portion import Portion
     from core.forcefields.base import ForceField
     from core.molecule import Molecule
 
@@ -25,15 +30,46 @@ MADE = 1.15  #: … heavy atoms closer than this are bonded
 def train(
     cls: type[ForceField], dataset: Dataset, split: Split, hyper: Any, context: Context
 ) -> ForceField:
-    """`cls.fit` after `check`. Raises ForceFieldError naming frame, atom or setting; Cancelled."""
-    check(cls, dataset, split, hyper, context.device)
+    """`cls.fit` after `check` and `check_room`.
+
+    Raises ForceFieldError naming frame, atom or setting; Cancelled.
+    """
+    check(cls, dataset, split)
+    check_room(cls, [(dataset.molecule, len(split.train))], hyper, context)
     return cls.fit(dataset, split, hyper, context)
 
 
-def check(
-    cls: type[ForceField], dataset: Dataset, split: Split, hyper: Any, device: str = "cpu"
-) -> None:
-    """Raises ForceFieldError: no frames, atoms on each other, other bonds, too little memory."""
+def train_together(
+    cls: type[ForceField], portions: Sequence[Portion], hyper: Any, context: Context
+) -> ForceField:
+    """The same for several molecules; errors name the data set. Raises ForceFieldError; Cancelled.
+
+    The result is bound to the molecule of the first portion.
+    """
+    if len(portions) == 1:
+        return train(cls, portions[0].dataset, portions[0].split, hyper, context)
+    check_combines(cls)
+    for p in portions:
+        with naming(p, portions):
+            check(cls, p.dataset, p.split)
+    check_room(cls, [p.size for p in portions], hyper, context)
+    return cls.fit_many(portions, hyper, context)
+
+
+def check_combines(cls: type[ForceField]) -> None:
+    """Raises ForceFieldError where a field is always fitted to one molecule."""
+    if not cls.INFO.combines:
+        from core.forcefields import discover
+
+        able = " and ".join(c.INFO.label for c in discover().values() if c.INFO.combines)
+        raise ForceFieldError(
+            f"{cls.INFO.label} is fitted to one molecule at a time; {able} learn from several "
+            "together"
+        )
+
+
+def check(cls: type[ForceField], dataset: Dataset, split: Split) -> None:
+    """Raises ForceFieldError: no frames, atoms on each other, other bonds."""
     label = cls.INFO.label
     if len(split.train) == 0:
         raise ForceFieldError(f"{label}: there are no training frames")
@@ -46,7 +82,6 @@ def check(
     if cls.BONDS != "any":
         may = cls.BONDS == "may break"
         check_bonds(label, dataset.molecule, dataset.positions, frames, may_break=may)
-    check_room(cls, dataset.molecule, len(split.train), hyper, device)
 
 
 def check_apart(label: str, dataset: Dataset, frames: np.ndarray) -> None:
@@ -113,18 +148,22 @@ def check_bonds(
 
 
 def check_room(
-    cls: type[ForceField], molecule: Molecule, n_train: int, hyper: Any, device: str = "cpu"
+    cls: type[ForceField], sizes: Sequence[tuple[Molecule, int]], hyper: Any, context: Context
 ) -> None:
-    """Raises ForceFieldError where the fit would take more memory than is free."""
-    if not device.startswith("cpu"):
-        return
-    import psutil
+    """Raises ForceFieldError where the fit would take more memory than is free.
 
-    _, needed = cls.estimate(molecule, n_train, hyper)
-    free = float(psutil.virtual_memory().available)
+    sizes: molecules and their numbers of training frames. What an earlier job left goes first.
+    """
+    context.kept.only(cls.INFO.key)
+    if not context.device.startswith("cpu"):
+        return
+    needed = cls.estimate_many(sizes, hyper)[1]
+    if needed > free_memory():
+        context.kept.drop()
+    free = free_memory()
     if needed > free:
         raise ForceFieldError(
-            f"{cls.INFO.label} with {n_train} training frames needs about {needed / 1e9:.1f} GB of "
-            f"memory and {free / 1e9:.1f} GB are free; take fewer frames or a smaller model, or "
-            "close other programs"
+            f"{cls.INFO.label} with {sum(n for _, n in sizes)} training frames needs about "
+            f"{needed / 1e9:.1f} GB of memory and {free / 1e9:.1f} GB are free; take fewer frames "
+            "or a smaller model, or close other programs"
         )

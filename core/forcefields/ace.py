@@ -13,7 +13,6 @@ with B_k up to correlation order 4 (five bodies): `core.descriptors.ace.radial` 
 from __future__ import annotations
 
 import dataclasses
-from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
@@ -23,181 +22,21 @@ import torch
 from core.dataset import Dataset, Split
 from core.descriptors.ace.design import pair_count
 from core.descriptors.ace.setup import Setup
+from core.fitting.ace.hyper import ACEHyper
 from core.fitting.cores import cores, one_core_each
-from core.forcefields.base import ForceField, ForceFieldError, hyper
+from core.fitting.one_body import counts_of, is_known
+from core.fitting.portion import Portion, as_portions, check_known
+from core.forcefields.base import ForceField, ForceFieldError
 from core.forcefields.info import Info
 from core.molecule import Molecule
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from core.engine.context import Context
 
 CHUNK = 100  #: atoms evaluated together: their arrays stay in a core's cache
 SHARED = 400  #: atoms from which on a second core pays
-
-
-@dataclass(frozen=True)
-class ACEHyper:
-    """What a person can choose for linear ACE."""
-
-    functions: int = hyper(
-        0,
-        label="Basis size",
-        help="About so many functions; 0 = by the number of training frames. More of them are more "
-        "accurate where the data decide them; memory grows with the square.",
-        low=0,
-        high=100_000,
-        automatic="by the number of training frames",
-    )
-    degrees: str = hyper(
-        "",
-        label="Degrees",
-        help="Largest degree of each correlation order, for instance 10 10 9 7; empty = by the "
-        "basis size.",
-        advanced=True,
-    )
-    hydrogen: float = hyper(
-        2.0,
-        label="Degrees less around H",
-        help="Hydrogens see what their neighbours see; heavier atoms need the functions more.",
-        low=0.0,
-        high=10.0,
-    )
-    rare: float = hyper(
-        2.0,
-        label="Degrees less around rare elements",
-        help="At most, above 12 atoms: 1 if the commonest heavy element has twice as many atoms.",
-        low=0.0,
-        high=10.0,
-        advanced=True,
-    )
-    order: int = hyper(
-        0,
-        label="Correlation order",
-        help="Neighbours that one function couples; 0 = 4 for up to three elements, else 3.",
-        low=0,
-        high=4,
-        automatic="4 for up to three elements, else 3",
-    )
-    cutoff: float = hyper(
-        0.0,
-        label="Cutoff",
-        unit="Å",
-        help="Neighbours further away do not act in many-body functions; 0 = 5 Å for small "
-        "molecules, 3.5 Å for others, whose many atoms in a larger sphere need a larger basis.",
-        low=0.0,
-        high=20.0,
-        automatic="5 Å for small molecules, else 3.5 Å",
-    )
-    w_y: float = hyper(
-        0.0,
-        label="Weight of angular degree",
-        help="Degree = n + weight x l: more of it gives finer radial and coarser angular detail; "
-        "0 = 0.5 for small molecules, 0.35 for others.",
-        low=0.0,
-        high=8.0,
-        advanced=True,
-        automatic="0.5 for small molecules, else 0.35",
-    )
-    inner: float = hyper(
-        0.6,
-        label="Inner cutoff",
-        help="Many-body functions end at this part of the shortest distance in the data; closer "
-        "atoms feel only the pair functions.",
-        low=0.0,
-        high=0.99,
-        advanced=True,
-    )
-    r0: float = hyper(
-        0.0,
-        label="Radial transform r0",
-        help="In sums of covalent radii: small values resolve short distances more finely. 0 = 0.4 "
-        "times the cutoff in Å.",
-        low=0.0,
-        high=10.0,
-        automatic="0.4 times the cutoff in Å",
-    )
-    pair_functions: int = hyper(
-        8,
-        label="Pair functions",
-        help="Per pair of elements; they repel inside the inner cutoff and reach furthest.",
-        low=0,
-        high=20,
-    )
-    pair_cutoff: float = hyper(
-        7.0,
-        label="Cutoff of pair functions",
-        unit="Å",
-        help="At least the other cutoff is used.",
-        low=0.0,
-        high=50.0,
-    )
-    one_body: str = hyper(
-        "auto",
-        label="One-body energy",
-        help="Isolated atoms dissociate rightly; the average fits a little closer; forces only "
-        "uses no energies. auto = isolated atoms where the data give them.",
-        choices=("auto", "isolated atoms", "average", "forces only"),
-        advanced=True,
-    )
-    energy_weight: float = hyper(
-        3.0,
-        label="Weight of energies",
-        unit="1/Å",
-        help="Of an energy error in eV beside a force error in eV/Å.",
-        low=0.0,
-        high=1e6,
-        advanced=True,
-    )
-    smoothness: float = hyper(
-        2.0,
-        label="Smoothness prior",
-        help="Power p of the degree in the prior; more of it damps rough functions.",
-        low=0.0,
-        high=10.0,
-        advanced=True,
-    )
-    lam: float = hyper(
-        0.0,
-        label="Regularisation λ",
-        help="Weight of the prior (rrqr: the tolerance); 0 = chosen.",
-        low=0.0,
-        high=100.0,
-        advanced=True,
-        automatic="chosen by what the next setting says",
-    )
-    choose: str = hyper(
-        "validation",
-        label="Choose λ by",
-        help="Error on the validation frames (a tenth of the training ones where there are none), "
-        "or Bayesian evidence.",
-        choices=("validation", "evidence"),
-        advanced=True,
-    )
-    solver: str = hyper(
-        "cholesky",
-        label="Solver",
-        help="cholesky: normal equations, fastest. rrqr: rank-revealing QR, keeps most digits. "
-        "lsqr: iterative.",
-        choices=("cholesky", "rrqr", "lsqr"),
-        advanced=True,
-    )
-    iterations: int = hyper(
-        1000,
-        label="LSQR iterations",
-        help="At most; only for lsqr.",
-        low=1,
-        high=1_000_000,
-        advanced=True,
-    )
-    memory: float = hyper(
-        8.0,
-        label="Memory",
-        unit="GiB",
-        help="A fit that needs more is refused.",
-        low=0.5,
-        high=4096,
-        advanced=True,
-    )
 
 
 class ACE(ForceField):
@@ -217,6 +56,7 @@ class ACE(ForceField):
         gpu=False,
         absolute_energy=True,
         energies_suffice=True,
+        combines=True,
     )
     Hyper = ACEHyper
     QUICK: ClassVar[dict[str, bool | int | float | str]] = {"degrees": "5 5 4 4"}
@@ -230,15 +70,24 @@ class ACE(ForceField):
         coefficients: np.ndarray,
         one_body: np.ndarray,
         absolute: bool = True,
+        compositions: np.ndarray | None = None,
+        transfers: bool = False,
         notes: dict[str, str] | None = None,
         device: str = "cpu",
         dtype: str = "float64",
     ) -> None:
-        """coefficients (K,) in the order of the setup; one_body (Z,) eV per element of it."""
+        """coefficients (K,) in the order of the setup; one_body (Z,) eV per element of it.
+
+        compositions (P,Z): atoms of what one_body was made from, None = of this molecule alone;
+        transfers: all were learnt so that other molecules of these elements may use them.
+        """
         super().__init__(molecule, hyper, device=device, dtype=dtype)
         self.setup, self.coefficients, self.one_body = setup, coefficients, one_body
         self.notes, self.absolute = notes or {}, absolute
-        if not absolute:
+        if compositions is None:
+            compositions = counts_of(molecule.numbers, setup.elements)[None]
+        self._transfers, self.compositions = transfers, compositions
+        if not (absolute and is_known(compositions, setup.elements, molecule.numbers)):
             # nothing to compare with: the reader of this one object must not take it for absolute
             self.INFO = dataclasses.replace(type(self).INFO, absolute_energy=False)  # type: ignore[misc]
         system = setup.system(molecule.numbers, device=self.device, dtype=self.dtype)
@@ -283,10 +132,20 @@ class ACE(ForceField):
     @classmethod
     def fit(cls, dataset: Dataset, split: Split, hyper: Any, context: Context) -> Self:
         """See `core.fitting.ace.fit`. Raises ForceFieldError on data that cannot be fitted."""
+        return cls.fit_many(as_portions(dataset, split), hyper, context)
+
+    @classmethod
+    def fit_many(cls, portions: Sequence[Portion], hyper: Any, context: Context) -> Self:
+        """One basis and one set of coefficients for all molecules."""
         from core.fitting.ace.fit import fit_arrays
 
-        found = fit_arrays(dataset, split, hyper, context, cls)
-        return cls(dataset.molecule, hyper, device=context.device, **found)
+        found = fit_arrays(portions, hyper, context, cls)
+        return cls(portions[0].dataset.molecule, hyper, device=context.device, **found)
+
+    @property
+    def transfers(self) -> bool:
+        """Whether its one-body energies mean something in another molecule."""
+        return self._transfers
 
     def state(self) -> dict[str, np.ndarray]:
         """The setup's numbers, coefficients and one-body energies."""
@@ -301,7 +160,8 @@ class ACE(ForceField):
             "most": s.most,
             "coefficients": self.coefficients,
             "one_body": self.one_body,
-            "absolute": np.array([self.absolute]),
+            "absolute": np.array([self.absolute, self._transfers]),
+            "compositions": self.compositions,
         }
 
     @classmethod
@@ -319,14 +179,17 @@ class ACE(ForceField):
             setup = _setup(state)
             coefficients, one_body = state["coefficients"], state["one_body"]
             absolute = bool(state["absolute"][0])
+            # models from before there were several molecules say one word and know one molecule
+            old = len(state["absolute"]) == 1
+            transfers = not old and bool(state["absolute"][1])
+            compositions = None if old else state["compositions"]
         except (KeyError, IndexError) as error:
             raise ForceFieldError(f"this is not a linear ACE model: {error} is missing") from None
+        if compositions is not None and compositions.shape[1:] != setup.elements.shape:
+            raise ForceFieldError("the ACE model's compositions are not those of its elements")
         if one_body.shape != setup.elements.shape or not np.isfinite(one_body).all():
             raise ForceFieldError("the ACE model's one-body energies are not one number each")
-        if not set(molecule.numbers.tolist()) <= set(setup.elements.tolist()):
-            raise ForceFieldError(
-                f"the ACE model has no functions for some atom of {molecule.formula}"
-            )
+        check_known(cls.INFO.label, setup.elements, molecule)
         try:
             columns = setup.columns()
         except ValueError as error:
@@ -340,6 +203,8 @@ class ACE(ForceField):
             coefficients=coefficients,
             one_body=one_body,
             absolute=absolute,
+            compositions=compositions,
+            transfers=transfers,
             device=device,
             dtype=dtype,
         )
@@ -347,10 +212,17 @@ class ACE(ForceField):
     @classmethod
     def estimate(cls, molecule: Molecule, n_train: int, hyper: Any) -> tuple[float, float]:
         """(seconds, bytes) on a desktop processor with two cores."""
+        return cls.estimate_many([(molecule, n_train)], hyper)
+
+    @classmethod
+    def estimate_many(
+        cls, sizes: Sequence[tuple[Molecule, int]], hyper: Any
+    ) -> tuple[float, float]:
+        """The same for several molecules with their numbers of training frames."""
         from core.fitting.ace.setup import cost, expected_columns
 
-        columns = expected_columns(molecule.numbers, n_train, hyper)
-        return cost(len(molecule.numbers), n_train, columns, hyper.solver)
+        columns = expected_columns([(m.numbers, k) for m, k in sizes], hyper)
+        return cost([(len(m.numbers), k) for m, k in sizes], columns, hyper.solver)
 
 
 def _setup(state: dict[str, np.ndarray]) -> Setup:

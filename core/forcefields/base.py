@@ -182,7 +182,7 @@ class ForceField(ABC):
         others. Fields with INFO.combines override this.
         """
         raise ForceFieldError(
-            f"{cls.INFO.label} is a field of one molecule: it cannot be fitted to several together"
+            f"{cls.INFO.label} is fitted to one molecule at a time, not to several together"
         )
 
     def bound_to(self, molecule: Molecule) -> Self:
@@ -226,6 +226,14 @@ class ForceField(ABC):
     def estimate(cls, molecule: Molecule, n_train: int, hyper: Any) -> tuple[float, float]:
         """Rough cost of a fit before it is started: (seconds, bytes)."""
         return 0.0, 0.0
+
+    @classmethod
+    def estimate_many(
+        cls, sizes: Sequence[tuple[Molecule, int]], hyper: Any
+    ) -> tuple[float, float]:
+        """The same for a combined fit: molecules with their numbers of training frames."""
+        each = [cls.estimate(molecule, n_train, hyper) for molecule, n_train in sizes]
+        return sum(s for s, _ in each), max(b for _, b in each)
 
     @classmethod
     def parameters(cls) -> tuple[Parameter, ...]:

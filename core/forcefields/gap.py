@@ -7,7 +7,9 @@ Bartók & Csányi, Int. J. Quantum Chem. 115, 1051 (2015); Deringer et al., Chem
     E(x) = E_0 + sum_pairs sum_s alpha_s k_2(r, s) + sum_atoms sum_s alpha_s k(q_i, q_s)
 
 with all alpha from one linear least-squares problem (`core.fitting.sparse_gp.gp`). E_0 is the mean
-training energy. Forces are written out; a test holds them to autograd.
+training energy, or the sum of one-body energies (`core.fitting.one_body`). Forces are written out;
+a test holds them to autograd. The standard deviation of the energy is calibrated on the validation
+frames (`core.fitting.sparse_gp.calibrate`).
 """
 
 from __future__ import annotations
@@ -22,6 +24,8 @@ import torch
 
 from core.dataset import Dataset, Split
 from core.fitting.cores import cores, one_core_each
+from core.fitting.one_body import counts_of, is_known
+from core.fitting.portion import Portion, as_portions, check_known
 from core.fitting.sparse_gp.gp import factor, variance
 from core.fitting.sparse_gp.hyper import GAPHyper
 from core.fitting.sparse_gp.terms import Terms
@@ -30,6 +34,8 @@ from core.forcefields.info import Info
 from core.molecule import Molecule
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from core.engine.context import Context
 
 CHUNK = 2_000_000  #: numbers of one block's largest array in compute
@@ -53,6 +59,7 @@ class GAP(ForceField):
         uncertainty=True,
         absolute_energy=True,
         energies_suffice=True,
+        combines=True,
     )
     Hyper = GAPHyper
     QUICK: ClassVar[dict[str, bool | int | float | str]] = {
@@ -72,16 +79,30 @@ class GAP(ForceField):
         upper: torch.Tensor,
         offset: float = 0.0,
         absolute: bool = True,
+        scale: float = 1.0,
+        one_body: np.ndarray | None = None,
+        compositions: np.ndarray | None = None,
+        transfers: bool = False,
         notes: dict[str, str] | None = None,
         device: str = "cpu",
         dtype: str = "float64",
     ) -> None:
-        """terms with their weights; upper (M,M) the R of the fit; offset E_0 in eV."""
+        """terms with their weights; upper (M,M) the R of the variance; offset E_0 in eV.
+
+        scale: what the standard deviations are multiplied by. one_body (Z,) eV of the terms'
+        elements; compositions (P,Z): atoms of what it was made from, None = of this molecule alone;
+        transfers: all were learnt so that other molecules may use them.
+        """
         super().__init__(molecule, hyper, device=device, dtype=dtype)
         self.notes = notes or {}
         self.terms, self.upper = terms, upper
-        self.offset, self.absolute = float(offset), absolute
-        if not absolute:
+        self.offset, self.absolute, self.scale = float(offset), absolute, float(scale)
+        self.one_body = np.zeros(0) if one_body is None else one_body
+        self._transfers = transfers
+        if compositions is None:
+            compositions = counts_of(molecule.numbers, terms.parts.elements)[None]
+        self.compositions = compositions
+        if not (absolute and is_known(compositions, terms.parts.elements, molecule.numbers)):
             # nothing to compare with: the reader of this one object must not take it for absolute
             self.INFO = dataclasses.replace(type(self).INFO, absolute_energy=False)  # type: ignore[misc]
         self._pool: Any = None
@@ -132,21 +153,67 @@ class GAP(ForceField):
         return self.terms.lower(factor)
 
     def sigma(self, positions: np.ndarray) -> np.ndarray:
-        """Standard deviation (B,) eV of the energy as a Gaussian process knows it."""
+        """Calibrated standard deviation (B,) eV of the energy."""
         x = torch.tensor(positions).to(self.device, self.dtype)
         found = [
             variance(*self.terms.energy_rows(part), self._lower, self.upper)
             for part in x.split(4 * self._step(x))
         ]
-        return torch.cat(found).sqrt().double().cpu().numpy()
+        return self.scale * torch.cat(found).sqrt().double().cpu().numpy()
 
     @classmethod
     def fit(cls, dataset: Dataset, split: Split, hyper: Any, context: Context) -> Self:
         """See `core.fitting.sparse_gp.fit`. Raises ForceFieldError on data that do not fit."""
+        return cls.fit_many(as_portions(dataset, split), hyper, context)
+
+    @classmethod
+    def fit_many(cls, portions: Sequence[Portion], hyper: Any, context: Context) -> Self:
+        """Sparse points from the surroundings of all molecules, and one set of weights."""
         from core.fitting.sparse_gp.fit import fit_parts
 
-        found = fit_parts(dataset, split, hyper, context)
-        return cls(dataset.molecule, hyper, device=context.device, **found)
+        found = fit_parts(portions, hyper, context)
+        field = cls(portions[0].dataset.molecule, hyper, device=context.device, **found)
+        field.calibrate(portions)
+        return field
+
+    @property
+    def transfers(self) -> bool:
+        """Whether its one-body energies mean something in another molecule."""
+        return self._transfers
+
+    def calibrate(self, portions: Sequence[Portion]) -> None:
+        """Set the size of `sigma` by the energy errors of frames that were not trained on."""
+        from core.fitting.sparse_gp.calibrate import ENOUGH, LEAST, calibrate
+
+        each = -(-ENOUGH // len(portions))
+        chosen = [p.split.valid[p.dataset.has_energy[p.split.valid]][:each] for p in portions]
+        if not self.absolute or sum(map(len, chosen)) < LEAST:
+            self.notes["uncertainty"] = (
+                f"as the process knows it, not calibrated: {LEAST} validation frames with an "
+                "energy are needed"
+            )
+            return
+        seen = [self._compared(p, frames) for p, frames in zip(portions, chosen, strict=True)]
+        own, rows, away = (torch.cat(kind) for kind in zip(*seen, strict=True))
+        with torch.no_grad():
+            found = calibrate(own, rows, away, self._lower, self.upper)
+        self.upper, self.scale = found.upper, found.scale
+        self.notes["uncertainty"] = str(found)
+
+    def _compared(
+        self, portion: Portion, frames: np.ndarray
+    ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        """Prior variance (B,) eV², rows (B,M) and energy error (B,) eV of a portion's frames."""
+        data = portion.dataset
+        same = np.array_equal(portion.numbers, self.molecule.numbers)
+        field = self if same else self.bound_to(data.molecule)
+        x = torch.tensor(data.positions[frames]).to(self.device, self.dtype)
+        if not len(x) or data.energies is None:
+            return x.new_zeros(0), x.new_zeros(0, field.terms.size), x.new_zeros(0)
+        with torch.no_grad():
+            parts = [field.terms.energy_rows(p) for p in x.split(4 * field._step(x))]
+            own, rows = (torch.cat(kind) for kind in zip(*parts, strict=True))
+            return own, rows, field.compute(x)[0] - torch.tensor(data.energies[frames]).to(x)
 
     def state(self) -> dict[str, np.ndarray]:
         """Sparse points, mixing of the channels, weights, and the triangle of the variance."""
@@ -156,7 +223,10 @@ class GAP(ForceField):
             **self.terms.state(),
             "upper": self.upper.cpu().numpy()[rows],
             "offset": np.array([self.offset]),
-            "absolute": np.array([self.absolute]),
+            "absolute": np.array([self.absolute, self._transfers]),
+            "sigma_scale": np.array([self.scale]),
+            "one_body": self.one_body,
+            "compositions": self.compositions,
         }
 
     @classmethod
@@ -181,6 +251,13 @@ class GAP(ForceField):
         try:
             offset, absolute = float(state["offset"][0]), bool(state["absolute"][0])
             packed = np.asarray(state["upper"], dtype=np.float64)
+            if len(state["absolute"]) == 1:  # of one molecule, from before there were several
+                transfers, one_body, compositions = False, np.zeros(0), None
+                scale = float(state["sigma_scale"][0]) if "sigma_scale" in state else 1.0
+            else:
+                transfers, one_body = bool(state["absolute"][1]), state["one_body"]
+                compositions, scale = state["compositions"], float(state["sigma_scale"][0])
+                check_known(cls.INFO.label, state["elements"], molecule)
             terms = Terms.from_state(molecule.numbers, hyper, state, **like)
         except (KeyError, IndexError, TypeError) as error:
             raise ForceFieldError(f"this is not a GAP model: {error} is missing") from None
@@ -191,6 +268,15 @@ class GAP(ForceField):
         upper[np.triu_indices(m)] = packed
         if not upper.diagonal().all():
             raise ForceFieldError("the GAP model's triangle is singular")
+        if not scale > 0:
+            raise ForceFieldError("the scale of the GAP model's standard deviations is not above 0")
+        elements = terms.parts.elements
+        if compositions is not None and compositions.shape[1:] != elements.shape:
+            raise ForceFieldError("the GAP model's compositions are not those of its elements")
+        if transfers:
+            if one_body.shape != elements.shape:
+                raise ForceFieldError("the GAP model's one-body energies are not one number each")
+            offset = float(one_body[np.searchsorted(elements, molecule.numbers)].sum())
         return cls(
             molecule,
             hyper,
@@ -198,6 +284,10 @@ class GAP(ForceField):
             upper=torch.as_tensor(upper, **like),
             offset=offset,
             absolute=absolute,
+            scale=scale,
+            one_body=one_body,
+            compositions=compositions,
+            transfers=transfers,
             device=device,
             dtype=dtype,
         )

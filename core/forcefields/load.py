@@ -64,9 +64,7 @@ def make(ref: FieldRef, molecule: Molecule | None, *, device: str = "cpu") -> Fo
         loaded = _from_model(ref.model, model, device=device)
         if ref.key and ref.key != loaded.INFO.key:
             raise ForceFieldError(f"{ref.model} is a model of {loaded.INFO.key}, not of {ref.key}")
-        if molecule is not None:
-            check_atoms(loaded.molecule, molecule, what=str(ref.model))
-        return loaded
+        return loaded if molecule is None else bound(loaded, molecule, what=str(ref.model))
     cls = field_class(ref.key)
     if molecule is None:
         raise ForceFieldError(f"{cls.INFO.label} needs a molecule")
@@ -80,6 +78,24 @@ def make(ref: FieldRef, molecule: Molecule | None, *, device: str = "cpu") -> Fo
             "field that does"
         )
     return cls.open(ref, molecule, device=device)
+
+
+def bound(field: ForceField, molecule: Molecule, *, what: str) -> ForceField:
+    """The field for `molecule`: itself, or bound to it where the field transfers.
+
+    what: its file or name, for errors. Raises ForceFieldError as `check_atoms` and `bound_to` do.
+    """
+    try:
+        check_atoms(field.molecule, molecule, what=what)
+    except ForceFieldError:
+        if not field.transfers:
+            raise
+    else:
+        return field
+    try:
+        return field.bound_to(molecule)
+    except ForceFieldError as error:
+        raise ForceFieldError(f"{what}: {error}") from None
 
 
 def check_atoms(have: Molecule, want: Molecule, *, what: str) -> None:

@@ -38,8 +38,10 @@ class Lab:
         self.session.catalog = (SGDML, GAP, MMFF, UFF)
         self.specs: dict[str, Any] = {}
         self.asked: list[tuple[str, str]] = []
+        self.line: list[str] = []  # jobs that were not said to have started
         self._ids = (f"job-{k}" for k in itertools.count(1))
         self.session.submit = self.submit
+        self.session.waiting = lambda: tuple(self.line)
         self.session.cancel = lambda job: self.asked.append(("cancel", job))
         self.session.stop = lambda job: self.asked.append(("stop", job))
         self.data = self.add_data("ethanol", 40)
@@ -61,12 +63,17 @@ class Lab:
         self.session.jobs[job] = Job(
             job, title, spec, item.id if item else "", item.kind if item else ""
         )
+        if out:
+            self.line.append(job)
         return job
 
     def jobs(self, kind: type) -> list[str]:
         return [j for j, spec in self.specs.items() if isinstance(spec, kind)]
 
     def say(self, job: str, kind: str, fraction: float = float("nan"), **payload) -> None:
+        if job in self.line:
+            self.line.remove(job)
+            self.session.queue_changed.emit()
         self.session.job_event.emit(job, Event(job, 0, 0.0, kind, fraction, payload))
 
     def finish_fit(self, job: str, force_mae: float = 0.04) -> Fit:

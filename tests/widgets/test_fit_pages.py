@@ -275,17 +275,18 @@ def test_trainings_wait_in_line_and_can_be_taken_out_of_it(qtbot, panel, lab):
     lab.say(jobs[0], "started")
     states = {row[0]: row[1] for row in panel.fits.shown()}
     assert states == {
-        "sGDML 10": "running", "sGDML 11": "waits (2nd)", "sGDML 12": "waits (3rd)",
+        "sGDML 10": "running", "sGDML 11": "waits, next",
+        "sGDML 12": "waits, 2nd in line",
     }  # fmt: skip
-    assert "2 trainings are before it" in panel.states.message.hint.text()
+    assert "It waits, 2nd in line." in panel.states.message.hint.text()
     second = next(i for i in lab.project.items("fits") if i.name == "sGDML 11")
     panel.fits.select(second.id)
     panel.fits.cancel()
     assert lab.asked[-1] == ("cancel", jobs[1])
     lab.project.remove(second.id)
     lab.say(jobs[1], "cancelled", message="cancelled before it was started")
-    assert {row[0]: row[1] for row in panel.fits.shown()}["sGDML 12"] == "waits (2nd)"
+    assert {row[0]: row[1] for row in panel.fits.shown()}["sGDML 12"] == "waits, next"
     lab.finish_fit(jobs[0])
     lab.say(jobs[2], "progress", 0.1, message="kernel", seconds_left=3.0, memory=4.2e8)
     assert {row[0]: row[1] for row in panel.fits.shown()}["sGDML 12"] == "running"
-    assert panel.status.text() == "3 s left, kernel, 0.4 GB"
+    assert panel.head.status.text() == "3 s left, kernel, 0.4 GB"

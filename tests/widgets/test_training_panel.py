@@ -151,8 +151,8 @@ def test_train_makes_an_item_shows_its_curve_and_then_its_result(qtbot, panel, l
     assert chosen == [item.id]
     lab.say(job, "started")
     lab.say(job, "progress", 0.25, message="matching permutations", seconds_left=12.0)
-    assert panel.bar.value() == 25
-    assert panel.status.text() == "12 s left, matching permutations"
+    assert panel.head.bar.value() == 25
+    assert panel.head.status.text() == "12 s left, matching permutations"
     for k in range(3):
         lab.say(job, "curve", name="validation", x=np.array([k]), y=np.array([1.0 / (k + 1)]),
                 x_label="σ", y_label="force MAE")  # fmt: skip
@@ -160,7 +160,7 @@ def test_train_makes_an_item_shows_its_curve_and_then_its_result(qtbot, panel, l
     assert list(panel.result.curve.series("validation")[1]) == [1.0, 0.5, 1.0 / 3]
     lab.finish_fit(job)
     qtbot.waitUntil(lambda: panel.result.fit is not None)
-    assert not panel.stop.isVisible()
+    assert not panel.head.stop.isVisible()
     assert "MAE" in panel.result.headline.text()
     row = panel.fits.shown()[0]
     assert (row[0], row[1], row[6]) == ("sGDML 20", "done", "sGDML")
@@ -182,11 +182,11 @@ def test_events_of_a_fit_not_on_show_are_kept_for_later(qtbot, panel, lab):
 def test_stop_keeps_and_cancel_throws_away(qtbot, panel, lab):
     job = press_train(qtbot, panel, lab)
     lab.say(job, "started")
-    qtbot.mouseClick(panel.stop, LEFT)
+    qtbot.mouseClick(panel.head.stop, LEFT)
     assert lab.asked[-1] == ("stop", job)
-    assert not panel.stop.isEnabled()
-    assert panel.cancel.isEnabled(), "whoever stops may still change their mind"
-    qtbot.mouseClick(panel.cancel, LEFT)
+    assert not panel.head.stop.isEnabled()
+    assert panel.head.cancel.isEnabled(), "whoever stops may still change their mind"
+    qtbot.mouseClick(panel.head.cancel, LEFT)
     lab.session.cancel(job)
     lab.say(job, "cancelled")
     assert panel.live == {}
@@ -317,7 +317,7 @@ def test_a_fit_started_elsewhere_is_followed(qtbot, panel, lab):
     )
     lab.say(job, "progress", 0.5, message="on", seconds_left=1.0)
     lab.session.item_selected.emit(item.id)
-    assert panel.bar.value() == 50
+    assert panel.head.bar.value() == 50
 
 
 def test_train_stays_in_sight_in_a_small_window(qtbot, panel):

@@ -126,3 +126,16 @@ def test_studies_are_listed_once_there_are_some_and_open_in_their_panel(panel, s
     panel.open(item.id)
     assert opened == ["Studies"]
     assert said == []  # nothing is wanted of the molecule view
+
+
+def test_what_is_selected_before_it_is_listed_is_selected_then(panel, session):
+    old = session.project.items("datasets")[0]
+    session.item_selected.emit(old.id)
+    new = session.project.reserve("fits", "new")
+    session.item_selected.emit(new.id)
+    assert panel.current_id() == old.id
+    session.items_changed.emit("fits")
+    assert panel.current_id() == new.id
+    session.item_selected.emit(old.id)
+    session.items_changed.emit("fits")
+    assert panel.current_id() == old.id

@@ -26,6 +26,8 @@ class FitData(QObject):
 
     def set_record(self, record: str) -> None:
         """Another data set; the one held is kept while it is the same."""
+        if record != self.record:
+            self._waiting.clear()  # they asked about the one before
         self.record = record
         if self._held is not None and self._held[0] != record:
             self._held = None

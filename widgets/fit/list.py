@@ -11,28 +11,11 @@ from PySide6.QtWidgets import QWidget
 from core.storage import peek
 from widgets.item_list import ItemList, Live
 from widgets.palette import color_of
+from widgets.queue import place_of, place_text
 from widgets.session import Session
 from widgets.tables import Column, Row
 
-__all__ = ["FitList", "Live", "waits"]
-ENDINGS = {1: "st", 2: "nd", 3: "rd"}
-
-
-def waits(live: Mapping[str, Live], item_id: str) -> int:
-    """Place in the line of trainings (the one that runs is 1); 0 = does not wait."""
-    busy = [i for i, x in live.items() if x.busy]
-    if item_id not in busy or live[item_id].state != "waiting":
-        return 0
-    return busy.index(item_id) + 1
-
-
-def state_text(live: Mapping[str, Live], item_id: str) -> str:
-    """State of a fit under way, such as "running" or "waits (2nd)"."""
-    place = waits(live, item_id)
-    if not place:
-        return live[item_id].state
-    ending = "th" if 10 < place % 100 < 14 else ENDINGS.get(place % 10, "th")
-    return f"waits ({place}{ending})"
+__all__ = ["FitList", "Live"]
 
 
 class FitList(ItemList):
@@ -59,20 +42,29 @@ class FitList(ItemList):
             self.session.message.emit("This training is over: Del deletes the fit.", "info")
 
     def _figures(self, item: Any) -> tuple:
-        """(key, n_train, energy MAE, force MAE, seconds) without reading arrays."""
+        """(key, n_train, energy MAE, force MAE, seconds, names of its other molecules)."""
         try:
             stamp = item.record.stat().st_mtime
             if self._known.get(item.id, (0.0, ()))[0] != stamp:
                 tree = peek(item.record)
-                n = getattr(self.session.project.job(item.id), "n_train", None)
+                job = self.session.project.job(item.id)
+                n = getattr(job, "n_train", None)
+                more = [s.n_train for s in getattr(job, "others", ())]
+                n = n + sum(more) if n is not None and more else n
                 used = str(tree.get("info", {}).get("training frames", "")).split(" ")[0]
                 n = int(used) if used.isdecimal() else n  # fewer when it was stopped early
                 e = tree["errors"]
-                row = (tree["key"], n, e["energy_mae"], e["force_mae"], tree["fit_seconds"])
+                names = ", ".join(str(o["name"]) for o in tree.get("others") or ())
+                row = (tree["key"], n, e["energy_mae"], e["force_mae"], tree["fit_seconds"], names)
                 self._known[item.id] = (stamp, row)
             return self._known[item.id][1]
         except (OSError, ValueError, KeyError):
-            return ("", None, None, None, None)
+            return ("", None, None, None, None, "")
+
+    def _state(self, live: Live) -> str:
+        """State of a fit under way, such as "running" or "waits, 2nd in line"."""
+        place = place_of(self.session, live.job) if live.state == "waiting" else 0
+        return place_text(place) or live.state
 
     def fill(self, shown: str) -> None:
         """Read the project again; `shown` is the item to select ("" = as it was)."""
@@ -92,16 +84,19 @@ class FitList(ItemList):
         for item in reversed(self.items()):
             live = self.live.get(item.id)
             values: tuple[Any, ...]
+            tip = ""
             if live is not None:
-                values = (item.name, state_text(self.live, item.id), *nothing)
+                values = (item.name, self._state(live), *nothing)
             elif not item.record.exists():
                 values = (item.name, "not finished", *nothing)
             else:
-                key, n, energy, force, seconds = self._figures(item)
+                key, n, energy, force, seconds, others = self._figures(item)
+                if others:
+                    tip = f"Learnt together with {others}; the errors are of its first molecule"
                 energy, force = (x if x is None else unit.from_ev(x) for x in (energy, force))
                 state = "done" if key else "damaged"
                 values = (item.name, state, energy, force, n, seconds, labels.get(key, key))
-            rows.append(Row(item.id, values, color_of(item.name, dark=self.session.dark)))
+            rows.append(Row(item.id, values, color_of(item.name, dark=self.session.dark), tip))
         self.set_table(columns, rows)
         if shown:
             self.select(shown)

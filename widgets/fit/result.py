@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 
 import numpy as np
 from PySide6.QtWidgets import QTabWidget, QVBoxLayout, QWidget
@@ -13,10 +14,13 @@ from widgets.curves import LiveCurve
 from widgets.fit.data import FitData
 from widgets.fit.errors import FitErrors, quantity_text
 from widgets.fit.frames import FitFrames
+from widgets.fit.molecules import MoleculeChoice, MoleculePage, Portion
 from widgets.fit.symmetry import FitSymmetry
+from widgets.later import Room
 from widgets.parity import ErrorHistogram, ParityPlot
 from widgets.session import Session
 from widgets.tables import Column, Row, Table
+from widgets.words import bytes_text
 
 __all__ = ["FitResult", "bytes_text", "quantity_text", "rough_seconds", "seconds_text"]
 
@@ -37,11 +41,6 @@ def rough_seconds(seconds: float) -> str:
     return f"{5 * round(seconds / 5)} s" if seconds < 90 else seconds_text(seconds)
 
 
-def bytes_text(size: float) -> str:
-    """About two digits: 80 MB, 1.5 GB."""
-    return f"{size / 1e6:.0f} MB" if size < 0.95e8 else f"{size / 1e9:.1f} GB"
-
-
 class FitResult(QWidget):
     """Shows one Fit; `curve` also takes live points while it runs.
 
@@ -55,25 +54,31 @@ class FitResult(QWidget):
         self.unit: EnergyUnit | None = None
         self.name = ""
         self.data = FitData(session, self)
+        self.portions: tuple[Portion, ...] = ()  # of a combined fit: its molecules
+        self.at, self._item = 0, ""  # the one shown; item of the fit
+        self.choice, self.molecules = MoleculeChoice(), MoleculePage()
         self.errors = FitErrors()
         self.headline = self.errors.headline
-        self.frames = FitFrames(session, self.data)
+        self._frames = Room(lambda: FitFrames(session, self.data))
         self.symmetry = FitSymmetry(session, self.data)
-        self.curve = LiveCurve(name="training curve")
+        self._curve = Room(self._make_curve)
+        self._dark = session.dark
         self._points: dict[str, np.ndarray] = {}
         self._labels: dict[str, tuple[str, str]] = {}
         self.details = Table("Details of the fit", filter_box=False)
         self.tabs = QTabWidget(documentMode=True)
         self.pages = {
             "Split": before,
+            "Molecules": self.molecules,
             "Errors": self.errors,
-            "Frames": self.frames,
+            "Frames": self._frames,
             "Symmetries": self.symmetry,
-            "Curve": self.curve,
+            "Curve": self._curve,
             "Details": self.details,
         }
         tips = (
             "The frames that the form on the left would train on",
+            "How well each molecule was learnt",
             "How far energies and forces are off on the test frames",
             "The test frames, worst first, and in the molecule view",
             "The permutations of like atoms that were found",
@@ -83,11 +88,35 @@ class FitResult(QWidget):
         for k, (title, page) in enumerate(self.pages.items()):
             self.tabs.addTab(page, title)
             self.tabs.setTabToolTip(k, tips[k])
-        self.symmetry.found.connect(lambda on: self.tabs.setTabVisible(3, on))
+        self.symmetry.found.connect(lambda on: self._offer("Symmetries", on))
+        self.choice.chosen.connect(self.choose)
+        self.molecules.chosen.connect(self.choose)
+        self.molecules.opened.connect(lambda _k: self.go_to("Errors"))
         outer = QVBoxLayout(self)
         outer.setContentsMargins(0, 0, 0, 0)
+        outer.addWidget(self.choice)
         outer.addWidget(self.tabs)
         self.show_none()
+
+    # -- made when first needed, or ahead of that: each takes 10 ms -----------------------------
+    @property
+    def frames(self) -> FitFrames:
+        """The test frames, worst first."""
+        return self._frames.get()
+
+    @property
+    def curve(self) -> LiveCurve:
+        """What the training told while it ran."""
+        return self._curve.get()
+
+    def _make_curve(self) -> LiveCurve:
+        curve = LiveCurve(name="training curve")
+        curve.set_dark(self._dark)
+        return curve
+
+    def pieces(self) -> list[Callable[[], object]]:
+        """Calls that make one part each, ahead of its need."""
+        return [self._curve.get, *self.errors.pieces(), self._frames.get]
 
     @property
     def force_parity(self) -> ParityPlot:
@@ -114,10 +143,16 @@ class FitResult(QWidget):
         """Bring a page to the front."""
         self.tabs.setCurrentWidget(self.pages[title])
 
+    def _offer(self, title: str, on: bool) -> None:
+        """Have the tab of a page, or not."""
+        self.tabs.setTabVisible(list(self.pages).index(title), on)
+
     def set_dark(self, dark: bool) -> None:
         """Follow the theme."""
-        for page in (self.errors, self.frames, self.curve):
-            page.set_dark(dark)
+        self._dark = dark
+        for page in (self.errors, self._frames.made, self._curve.made):
+            if page is not None:
+                page.set_dark(dark)
 
     def set_unit(self, unit: EnergyUnit) -> None:
         """Follow the energy unit of the screen."""
@@ -125,16 +160,19 @@ class FitResult(QWidget):
         for name in self._points:
             self._draw_curve(name)
         if self.fit is not None:
-            self.errors.show_fit(self.fit, self.name, unit)
+            self.errors.show_fit(self._fit_shown(), self.name, unit)
             self.frames.set_unit(unit)
+            self.molecules.show_portions(self.portions, self.at, unit)
 
     def _forget_curves(self) -> None:
         self._points, self._labels = {}, {}
-        self.curve.clear()
+        if self._curve.made is not None:
+            self._curve.made.clear()
 
     def show_none(self) -> None:
         """No fit is chosen: only the split has something to show."""
         self.fit = None
+        self._show_portions(())
         self.symmetry.show_fit(None)
         self._open("Split")
 
@@ -142,6 +180,7 @@ class FitResult(QWidget):
         """A fit is running: only the curve has something to show."""
         self.fit, self.unit = None, unit
         self._forget_curves()
+        self._show_portions(())
         self.symmetry.show_fit(None)
         self._open("Curve", "Split")
         self.go_to("Curve")
@@ -171,11 +210,12 @@ class FitResult(QWidget):
         self.curve.set_labels(x_label, y_label or name)
 
     def show_fit(
-        self, fit: Fit, name: str, unit: EnergyUnit, *, item_id: str = "", record: str = ""
-    ) -> None:
-        """Show a finished fit; name: what the person calls it now; record: its data set's path."""
+        self, fit: Fit, name: str, unit: EnergyUnit, *, item_id: str = "",
+        portions: tuple[Portion, ...] = (),
+    ) -> None:  # fmt: skip
+        """Show a finished fit; name: what the person calls it now; portions: its molecules."""
         first, again = self.fit is None, self.fit is fit
-        self.fit, self.unit, self.name = fit, unit, name
+        self.fit, self.unit, self.name, self._item = fit, unit, name, item_id
         live = self._labels
         self._forget_curves()
         for curve, points in fit.curves.items():
@@ -184,14 +224,48 @@ class FitResult(QWidget):
                 self._labels[curve] = fit.curve_labels.get(curve, live.get(curve, ("", "")))
                 self._draw_curve(curve)
         shown = ["Errors", "Frames", "Symmetries", "Details", "Split"]
-        self._open(*shown, *(["Curve"] if fit.curves else []))
-        if first:
-            self.go_to("Errors")
-        self.errors.show_fit(fit, name, unit)
         if not again:
-            self.data.set_record(record)
-            self.symmetry.show_fit(fit)
-        self.frames.show_fit(fit, item_id, name, unit)
+            self._show_portions(portions)
+        several = len(self.portions) > 1
+        self._open(*shown, *(["Curve"] if fit.curves else []), *(["Molecules"] if several else []))
+        if first:
+            self.go_to("Molecules" if several else "Errors")
+        self._show_part(again=again)
+
+    def _show_portions(self, portions: tuple[Portion, ...]) -> None:
+        """These molecules, the first of them on show."""
+        self.portions, self.at = portions, 0
+        self.choice.show_portions(portions, 0)
+        several = len(portions) > 1
+        if not several and self.tabs.currentWidget() is self.molecules:
+            self.go_to("Errors")
+        self._offer("Molecules", several)
+        if several and self.unit is not None:
+            self.molecules.show_portions(portions, 0, self.unit)
+
+    def choose(self, at: int) -> None:
+        """Be about another molecule of a combined fit (from 0)."""
+        if self.fit is not None and at != self.at and 0 <= at < len(self.portions):
+            self.at = at
+            self.choice.show_portions(self.portions, at)
+            self.molecules.table.select(str(at))
+            self._show_part(again=False)
+
+    def _fit_shown(self) -> Fit:
+        """The fit with split and errors of the molecule on show."""
+        assert self.fit is not None
+        return self.portions[self.at].fit if self.portions else self.fit
+
+    def _show_part(self, *, again: bool) -> None:
+        """Show the molecule chosen; again: only its name or unit changed."""
+        assert self.fit is not None
+        assert self.unit is not None
+        fit, at = self._fit_shown(), self.at
+        self.errors.show_fit(fit, self.name, self.unit)
+        if not again:
+            self.data.set_record(self.portions[at].record if self.portions else "")
+            self.symmetry.show_fit(None if at else fit)  # they are those of the first molecule
+        self.frames.show_fit(fit, f"{self._item}#{at}" if at else self._item, self.name, self.unit)
         self._details(fit)
 
     def _details(self, fit: Fit) -> None:

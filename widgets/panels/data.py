@@ -26,6 +26,7 @@ from PySide6.QtWidgets import (
 from core.analyses.importing import Imported, ImportSpec, Report
 from core.analyses.model_import import ModelImportSpec, is_package_model
 from widgets.commands import AddItems
+from widgets.data.atoms import AtomsSection
 from widgets.empty import States
 from widgets.frames import geometries_of
 from widgets.report_text import report_html
@@ -59,7 +60,8 @@ class DataPanel(QWidget):
         "extxyz, xyz, npz (MD17, sGDML), SDF, MOL, mol2, AMBER's prmtop with the inpcrd or rst7 "
         "beside it, and whatever ASE reads. The report says what was "
         "found; when the units are not certain you are asked. A file that cannot be read leaves "
-        "the project as it was."
+        "the project as it was. Energies of isolated atoms can be added to a data set below: "
+        "linear ACE takes them as its one-body energies."
     )
 
     def __init__(self, session: Session, parent: QWidget | None = None) -> None:
@@ -126,6 +128,9 @@ class DataPanel(QWidget):
         outer.setContentsMargins(6, 6, 6, 6)
         outer.addLayout(top)
         outer.addWidget(self.states, 1)
+        self.atoms = AtomsSection(session)
+        outer.addWidget(self.atoms)
+        self.atoms.opened.connect(lambda on: self.states.setVisible(not on))
         session.import_requested.connect(self.import_any)
         session.job_event.connect(self._job)
         session.project_changed.connect(self.clear)
@@ -227,6 +232,7 @@ class DataPanel(QWidget):
         asked = self.asked
         assert asked is not None
         self.question.hide()
+        self.atoms.unfold(on=False)  # the report needs the room
         self.states.loading(f"Reading {asked.name} …")
         spec = ImportSpec(
             path=asked.path,

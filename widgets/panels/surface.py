@@ -55,7 +55,7 @@ class SurfacePanel(QWidget):
         self._loading = ""  # item being read
         self.form = SurfaceForm(session)
         self.display = SurfaceDisplay(session)
-        self.points = PointChooser(session)
+        self.points = PointChooser(session, numbers=self.display.numbers)
         self.points.chosen.connect(self.display.set_points)
         self.points.problem.connect(lambda text: self._say(text, "error"))
         self.path = LivePath(session)

@@ -6,26 +6,21 @@ import dataclasses
 from collections.abc import Callable
 from typing import Any
 
-from PySide6.QtWidgets import (
-    QHBoxLayout,
-    QProgressBar,
-    QSizePolicy,
-    QVBoxLayout,
-    QWidget,
-)
+from PySide6.QtWidgets import QVBoxLayout, QWidget
 
 from core.analyses.fit import Fit, FitSpec
 from core.dataset import Dataset
 from core.engine.events import FINAL
 from widgets.empty import States
-from widgets.fit.list import FitList, Live, state_text, waits
-from widgets.fit.result import FitResult, bytes_text
+from widgets.fit.list import FitList, Live
+from widgets.fit.molecules import portions_of
+from widgets.fit.result import FitResult
 from widgets.form_beside import with_list
 from widgets.form_scroll import FormScroll
+from widgets.job_bar import JobBar
 from widgets.later import Refill
 from widgets.loading import load_item
-from widgets.naming import named, push_button, text_label
-from widgets.panels.jobs import time_left
+from widgets.queue import place_of, place_text
 from widgets.session import Session
 from widgets.training.form import TrainingForm
 from widgets.training.preview import SplitPreview
@@ -39,9 +34,10 @@ class TrainingPanel(QWidget):
     AREA = "center"
     HELP = (
         "Choose a data set and a force field, press Train. The Split tab shows the frames it would "
-        "take, the line under the form what it will cost. Stop keeps what is there, Cancel throws "
-        "it away; a training started meanwhile waits its turn. The list below holds every fit of "
-        "the project: F2 renames, Del deletes, Ctrl+Z brings it back."
+        "take, the line under the form what it will cost. Methods that can learn several molecules "
+        "take more data sets under Together with. Stop keeps what is there, Cancel throws it away; "
+        "a training started meanwhile waits its turn. The list below holds every fit of the "
+        "project: F2 renames, Del deletes, Ctrl+Z brings it back."
     )
 
     def __init__(self, session: Session, parent: QWidget | None = None) -> None:
@@ -51,18 +47,10 @@ class TrainingPanel(QWidget):
         self.shown = ""  # item id on the right
         self._starting = False
         self.form = TrainingForm(session)
-        self.preview = SplitPreview(session, self._wanted_split)
+        self.preview = SplitPreview(session, self._wanted_split, self.form.together.lines)
         self.result = FitResult(session, self.preview)
         self.states = States(self.result)
-        self.title = text_label("Fit on show")
-        self.status = text_label("Progress of the training")
-        self.bar = named(QProgressBar(), "Progress")
-        self.bar.setMaximumHeight(14)
-        self.bar.setMinimumWidth(50)
-        self.status.setContentsMargins(6, 0, 6, 0)
-        self.status.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
-        self.stop = push_button("Stop", "End early and keep the best so far")
-        self.cancel = push_button("Cancel", "Throw this training away")
+        self.head = JobBar("training", session, kept="the best so far")
         self.fits = FitList(session, self.live)
         self._lay_out()
         self._connect()
@@ -78,18 +66,11 @@ class TrainingPanel(QWidget):
         column.setContentsMargins(0, 0, 0, 0)
         column.addWidget(self.form_area, 1)
         column.addWidget(self.form.foot)
-        head = QHBoxLayout()
-        head.setContentsMargins(6, 4, 6, 0)
-        head.addWidget(self.title)
-        head.addWidget(self.bar, 1)
-        head.addWidget(self.stop)
-        head.addWidget(self.cancel)
         right = QWidget()
-        box = self._right = QVBoxLayout(right)
+        box = QVBoxLayout(right)
         box.setContentsMargins(0, 0, 0, 0)
         box.setSpacing(2)
-        box.addLayout(head)
-        box.addWidget(self.status)
+        box.addWidget(self.head)
         box.addWidget(self.states, 1)
         with_list(self, left, right, self.fits)
 
@@ -107,12 +88,13 @@ class TrainingPanel(QWidget):
         self.form.edited.connect(self._form_edited)
         self.result.symmetry.skip_changed.connect(self._skip)
         self.fits.row_selected.connect(s.item_selected)
-        self.stop.clicked.connect(lambda: self._end("stopping", s.stop))
-        self.cancel.clicked.connect(lambda: self._end("cancelling", s.cancel))
+        self.head.stop_asked.connect(lambda: self._end("stopping", s.stop))
+        self.head.cancel_asked.connect(lambda: self._end("cancelling", s.cancel))
+        s.queue_changed.connect(self._queue_changed)
 
     def pieces(self) -> list[Callable[[], object]]:
         """What the first result would else have to make."""
-        return self.result.errors.pieces()
+        return [self.preview.room.get, *self.result.pieces()]
 
     # -- session ------------------------------------------------------------------------------
     def _project_changed(self) -> None:
@@ -275,7 +257,7 @@ class TrainingPanel(QWidget):
             self.result.start_live(self.session.unit)
             for payload in live.curves:
                 self.result.take_curve(payload)
-            self.states.ready() if live.curves else self._loading(item_id, live)
+            self.states.ready() if live.curves else self._loading(live)
         elif live is not None:
             self._say_failed(live, item)
         elif item is None:
@@ -318,11 +300,11 @@ class TrainingPanel(QWidget):
         self._items_changed("fits")
         self._show(item.id)
 
-    def _loading(self, item_id: str, live: Live) -> None:
-        before = waits(self.live, item_id) - 1
-        if before > 0:
-            n = "one training is" if before == 1 else f"{before} trainings are"
-            self.states.loading(f"“{live.name}” waits", f"{n} before it.")
+    def _loading(self, live: Live) -> None:
+        place = place_of(self.session, live.job) if live.state == "waiting" else 0
+        if place > 1:
+            hint = f"It {place_text(place)}. Its place can be changed in the list of jobs."
+            self.states.loading(f"“{live.name}” waits", hint)
         else:
             self.states.loading("Training …", live.name)
 
@@ -333,8 +315,9 @@ class TrainingPanel(QWidget):
             self._not_loaded(item_id, "The item is no fit.")
             return
         name = next((i.name for i in self._items() if i.id == item_id), fit.label)
-        record = str(getattr(self.session.project.job(item_id), "dataset", ""))
-        self.result.show_fit(fit, name, self.session.unit, item_id=item_id, record=record)
+        project = self.session.project
+        portions = portions_of(project, project.item(item_id), fit)
+        self.result.show_fit(fit, name, self.session.unit, item_id=item_id, portions=portions)
         self.states.ready()
         self._head()
 
@@ -354,33 +337,14 @@ class TrainingPanel(QWidget):
             name = live.name  # many times a second: the project's files are not read for it
         else:
             name = next((i.name for i in self._items() if i.id == self.shown), "")
-        self.title.setText(f"<b>{name}</b>" if name else "")
-        self.title.setVisible(bool(name))
-        busy = live is not None and live.busy
-        if live is not None and busy:
-            self._progress(live)  # while hidden: the bar paints at once what is visible
-        if self.bar.isHidden() == busy:
-            self._right.setEnabled(False)  # laid out once, not for each of them: plots are slow
-            for widget in (self.bar, self.stop, self.cancel, self.status):
-                widget.setVisible(busy)
-            self._right.setEnabled(True)
-            self._right.activate()
+        self.head.show_job(name, live)
 
-    def _progress(self, live: Live) -> None:
-        for button in (self.stop, self.cancel):
-            button.setEnabled(live.state != "stopping")
-        self.cancel.setEnabled(True)
-        place = waits(self.live, self.shown)
-        known = live.fraction == live.fraction and place == 0
-        self.bar.setTextVisible(place < 2)
-        self.bar.setRange(0, 100 if known or place > 1 else 0)  # what waits does not move
-        self.bar.setValue(round(100 * live.fraction) if known else 0)
-        left = time_left(live.seconds_left) if live.state == "running" else ""
-        words = live.message or (state_text(self.live, self.shown) if place else live.state)
-        memory = bytes_text(live.memory) if live.memory > 0 and live.state == "running" else ""
-        text = ", ".join(x for x in (left, words, memory) if x)
-        self.status.setText(text)
-        self.status.setToolTip(text)
+    def _queue_changed(self) -> None:
+        if any(x.state == "waiting" for x in self.live.values()):
+            self.fits.fill(self.shown)
+            live = self.live.get(self.shown)
+            if live is not None and live.state == "waiting":
+                self._loading(live)
 
 
 PANEL = TrainingPanel

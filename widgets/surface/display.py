@@ -116,6 +116,10 @@ class SurfaceDisplay(QWidget):
         if not self._timer.isActive():
             self._timer.start()
 
+    def numbers(self) -> np.ndarray | None:
+        """Atomic numbers (N,) of the molecule whose surface is on show."""
+        return None if self.data is None else self.data.molecule.numbers
+
     def set_points(self, positions: np.ndarray | None) -> None:
         """Geometries (P,N,3) Å to mark as dots, None for none."""
         self._points = positions

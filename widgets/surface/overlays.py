@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -23,10 +24,13 @@ PATH_MS = 100
 
 
 class PointReader:
-    """Stands where `load_item` wants a project: positions (P,N,3) of a fit's training frames."""
+    """Stands where `load_item` wants a project: positions (P,N,3) of a fit's training frames.
 
-    def __init__(self, project: Any) -> None:
-        self.project = project
+    numbers: atoms of the molecule on show, which a combined fit may have learnt beside others.
+    """
+
+    def __init__(self, project: Any, numbers: np.ndarray | None = None) -> None:
+        self.project, self.numbers = project, numbers
 
     def load(self, item: Any) -> np.ndarray:
         """Raises ValueError where the data set of a fit is not known."""
@@ -38,10 +42,20 @@ class PointReader:
             raise ValueError("which data set it was trained on is not noted")
         if not spec.dataset:
             raise ValueError("it was fitted to profiles alone, without a data set")
-        source = [i for i in sets if str(i.record) == spec.dataset]
+        fit = self.project.load(item)
+        used = {spec.dataset: fit.split.train}
+        shares = zip(getattr(spec, "others", ()), getattr(fit, "others", ()), strict=False)
+        used |= {share.dataset: result.split.train for share, result in shares}
+        source = [i for i in sets if str(i.record) in used]
         if not source:
             raise ValueError("its data set is no longer in the project")
-        return self.project.load(source[0]).positions[self.project.load(item).split.train]
+        source.sort(key=lambda i: list(used).index(str(i.record)))
+        wanted = self.numbers if len(used) > 1 else None
+        for one in source:
+            data = self.project.load(one)
+            if wanted is None or np.array_equal(data.molecule.numbers, wanted):
+                return data.positions[used[str(one.record)]]
+        raise ValueError("none of the molecules it learnt is the one on show")
 
 
 class PointChooser(QComboBox):
@@ -50,9 +64,15 @@ class PointChooser(QComboBox):
     chosen = Signal(object)  # positions (P,N,3) Å, or None
     problem = Signal(str)
 
-    def __init__(self, session: Session, parent: QWidget | None = None) -> None:
+    def __init__(
+        self,
+        session: Session,
+        parent: QWidget | None = None,
+        *,
+        numbers: Callable[[], np.ndarray | None] = lambda: None,
+    ) -> None:
         super().__init__(parent)
-        self.session = session
+        self.session, self._numbers = session, numbers  # atoms of the molecule on show
         self.setAccessibleName("Points drawn on the surface")
         self.setToolTip("Geometries drawn as dots: training frames of a fit, or a data set")
         self.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
@@ -93,7 +113,8 @@ class PointChooser(QComboBox):
                 self.chosen.emit(positions)
 
         project = self.session.project
-        load_item(self, PointReader(project), project.item(id), done=done, failed=self.problem.emit)
+        reader = PointReader(project, self._numbers())
+        load_item(self, reader, project.item(id), done=done, failed=self.problem.emit)
 
 
 class LivePath(QObject):

@@ -8,7 +8,6 @@ from typing import Any
 from PySide6.QtCore import Signal
 from PySide6.QtWidgets import (
     QFormLayout,
-    QGroupBox,
     QLineEdit,
     QSizePolicy,
     QVBoxLayout,
@@ -26,7 +25,9 @@ from widgets.naming import named, push_button, text_label
 from widgets.session import Session
 from widgets.training.cost import Cost
 from widgets.training.delta import KEY, OnTop, correction_of, settings_from
-from widgets.training.split import METHODS, SplitGroup
+from widgets.training.rows import group
+from widgets.training.split import METHODS, REGION, SplitGroup
+from widgets.training.together import Together
 
 __all__ = ["METHODS", "TrainingForm"]
 
@@ -57,6 +58,7 @@ class TrainingForm(QWidget):
     def _build(self) -> None:
         self.data = Choice()
         self.found = text_label("What the data set holds", wrap=True)
+        self.together = Together(self.session)
         self.split = SplitGroup(self.session)
         self.n_train, self.n_valid = self.split.n_train, self.split.n_valid
         self.n_test, self.seed = self.split.n_test, self.split.seed
@@ -77,10 +79,10 @@ class TrainingForm(QWidget):
         self.train = push_button("Train", "Start training (Ctrl+Return)")
         self.train.setShortcut("Ctrl+Return")
 
-        data = self._group("Data", (("Data set", self.data, "Frames with energies and forces"),
-                                    ("", self.found, "")))  # fmt: skip
-        field = self._group("Force field", (("Method", self.field, "What is trained"),
-                                            ("", self.about, "")))  # fmt: skip
+        data = group("Data", (("Data set", self.data, "Frames with energies and forces"),
+                              ("", self.found, ""), ("", self.together, "")))  # fmt: skip
+        field = group("Force field", (("Method", self.field, "What is trained"),
+                                      ("", self.about, "")))  # fmt: skip
         rows = field.layout()
         assert isinstance(rows, QFormLayout)
         rows.addRow(self.form)
@@ -108,28 +110,13 @@ class TrainingForm(QWidget):
         self.data.currentIndexChanged.connect(lambda _i: self._load())
         self.field.currentIndexChanged.connect(lambda _i: self._field_chosen())
         self.split.changed.connect(self._edited)
+        self.together.changed.connect(self._edited)
         self.form.changed.connect(self._edited)
         self.on_top.changed.connect(self._edited)
         self.name.textEdited.connect(self._name_edited)
         self.train.clicked.connect(self._train)
         self.cost.timer.timeout.connect(self._ask_cost)
         self.cost.judged.connect(self._judged)
-
-    @staticmethod
-    def _group(title: str, rows: tuple[tuple[str, QWidget, str], ...]) -> QGroupBox:
-        group = QGroupBox(title)
-        form = QFormLayout(group)
-        form.setContentsMargins(8, 4, 8, 6)
-        form.setVerticalSpacing(3)
-        form.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.ExpandingFieldsGrow)
-        for text, widget, tip in rows:
-            if not text:
-                form.addRow(widget)
-                continue
-            form.addRow(text, widget)
-            widget.setToolTip(tip)
-            widget.setAccessibleName(text)
-        return group
 
     # -- data set -----------------------------------------------------------------------------
     def fill_datasets(self) -> None:
@@ -150,6 +137,8 @@ class TrainingForm(QWidget):
         self.data.blockSignals(False)
         if self.data.currentData() != before or self.dataset is None:
             self._load()
+        else:
+            self.together.fill(str(before), self.dataset)
 
     def choose_dataset(self, item_id: str) -> None:
         """Choose a data set by its item; unknown ones are ignored."""
@@ -162,6 +151,7 @@ class TrainingForm(QWidget):
         self.dataset, self._dataset_problem = None, ""
         self.split.split = None  # those frames were of another data set
         item_id = self.data.currentData()
+        self.together.fill(item_id or "", None)
         if item_id is None:
             self.found.setText("")
             self.split.give(None)
@@ -196,6 +186,7 @@ class TrainingForm(QWidget):
         if not forces and not energies:
             self._dataset_problem = "No frame of this data set has labels: nothing to train on."
         self.on_top.fill(dataset)
+        self.together.fill(self.data.currentData(), dataset)
         self._edited()
 
     # -- force field --------------------------------------------------------------------------
@@ -228,6 +219,16 @@ class TrainingForm(QWidget):
         key = self.field.currentData()
         return next((i for i in self.session.catalog if i.key == key), None)
 
+    def _tell_method(self) -> None:
+        """Let the list of other molecules know whether they can be learnt too."""
+        info, corrects = self.info(), self.on_top.ref() is not None
+        self.together.set_method(
+            info.label if info else "",
+            combines=info is not None and info.combines and not corrects,
+            energies_suffice=info is not None and info.energies_suffice,
+            corrects=corrects,
+        )
+
     def _field_chosen(self) -> None:
         if self._shown_key and not self.form.problems():
             self._kept[self._shown_key] = self.form.values()
@@ -251,6 +252,9 @@ class TrainingForm(QWidget):
         if not self.field.count():
             return ("The list of force fields is on its way …",)
         rows = [*self.split.problems(self.dataset), *self.form.problems()]
+        rows += self.together.problems()
+        if self.together.ticked() and self.method.currentText() == REGION:
+            rows.append(f"Drawn {REGION}: its dihedral is of one molecule, not of several")
         info = self.info()
         if not rows and self.dataset is not None and info is not None:
             few = self.split.too_many(
@@ -263,6 +267,7 @@ class TrainingForm(QWidget):
 
     def _edited(self) -> None:
         self._refusal = ""
+        self._tell_method()
         if not self._named:
             self.name.setText(self._suggest())
         self._show_state()
@@ -280,6 +285,7 @@ class TrainingForm(QWidget):
         if info is None or (self.split.split is None and self.n_train.problem()):
             return ""
         base = f"{self.on_top.label(info.label)} {self.split.train_size()}"
+        base += self.together.sizes_text()
         names = set()
         if self.session.project is not None:
             names = {i.name for i in self.session.project.items("fits")}
@@ -306,7 +312,7 @@ class TrainingForm(QWidget):
         self.cost.ask(
             EstimateSpec(
                 key, self.dataset.molecule, self.split.train_size(), hyper,
-                device=str(self.device.currentData()),
+                device=str(self.device.currentData()), others=self.together.costs(),
             )
         )  # fmt: skip
 
@@ -350,6 +356,7 @@ class TrainingForm(QWidget):
             device=str(self.device.currentData()),
             label=self.name.text().strip(),
             region=self.split.region_text(),
+            others=self.together.shares(),
         )
 
     def _train(self) -> None:
@@ -384,6 +391,7 @@ class TrainingForm(QWidget):
         sizes = (spec.n_train, spec.n_valid, spec.n_test)
         self.split.fill(sizes=sizes, seed=spec.seed, method=spec.method, region=spec.region)
         self.split.give(spec.split)
+        problem = self.together.take(spec.others) or problem
         at = self.device.findData(spec.device)
         self.device.setCurrentIndex(at if at >= 0 else self.device.currentIndex())
         self.suggest_again()

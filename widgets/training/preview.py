@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from PySide6.QtCore import QTimer
-from PySide6.QtWidgets import QVBoxLayout, QWidget
+from PySide6.QtWidgets import QSizePolicy, QVBoxLayout, QWidget
 
 from core.analyses.fit import FitSpec
 from core.analyses.splitting import Splitting, SplittingSpec
@@ -16,6 +16,8 @@ from core.engine.events import FINAL
 from core.molecule import Molecule
 from widgets.background import in_background
 from widgets.empty import States
+from widgets.later import Room
+from widgets.naming import text_label
 from widgets.session import Session
 from widgets.split_view import SplitView
 
@@ -38,16 +40,24 @@ def axes_for(
 class SplitPreview(QWidget):
     """Asks the worker how frames would be drawn, while it is on show, and draws the answer.
 
-    wanted: gives (FitSpec, Dataset) or the sentence that says what is missing.
+    wanted: gives (FitSpec, Dataset) or the sentence that says what is missing. others: a line for
+    each further molecule of a combined fit.
     """
 
     def __init__(
-        self, session: Session, wanted: Callable[[], tuple[FitSpec, Dataset] | str]
+        self,
+        session: Session,
+        wanted: Callable[[], tuple[FitSpec, Dataset] | str],
+        others: Callable[[], list[str]] = list,
     ) -> None:
         super().__init__()
-        self.session, self._wanted = session, wanted
-        self.view = SplitView()
-        self.states = States(self.view)
+        self.session, self._wanted, self._lines = session, wanted, others
+        self.room = Room(self._make_view)
+        self.states = States(self.room)
+        self.others = text_label("Frames of the other molecules", wrap=True)
+        self.others.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Minimum)
+        self.others.setContentsMargins(10, 0, 6, 4)
+        self.others.hide()
         self._job = ""
         self._asked: tuple[Any, ...] = ()  # what the job, or the picture, is about
         self._molecule: Molecule | None = None
@@ -55,15 +65,25 @@ class SplitPreview(QWidget):
         self._axes_of: tuple[Any, ...] = ()  # molecule and axes of the surface they belong to
         box = QVBoxLayout(self)
         box.setContentsMargins(0, 0, 0, 0)
-        box.addWidget(self.states)
+        box.addWidget(self.states, 1)
+        box.addWidget(self.others)
         self.timer = QTimer(self, singleShot=True, interval=WAIT_MS)
         self.timer.timeout.connect(self.ask)
         session.job_event.connect(self._event)
         session.axes_changed.connect(self.timer.start)
-        session.unit_changed.connect(self.view.set_unit)
-        session.theme_changed.connect(self.view.set_dark)
-        self.view.set_dark(session.dark)
         self.states.empty("The split", "Choose a data set on the left.")
+
+    def _make_view(self) -> SplitView:
+        view = SplitView()
+        view.set_dark(self.session.dark)
+        self.session.unit_changed.connect(view.set_unit)
+        self.session.theme_changed.connect(view.set_dark)
+        return view
+
+    @property
+    def view(self) -> SplitView:
+        """The plots, made when first needed."""
+        return self.room.get()
 
     def _find_axes(self, molecule: Molecule) -> bool:
         """Whether the dihedrals of the map are known; else they are looked for in a thread."""
@@ -87,9 +107,13 @@ class SplitPreview(QWidget):
         if isinstance(wanted, str):
             self._withdraw()
             self._asked = ()
+            self.others.hide()
             self.states.empty("The split", wanted)
             return
         fit, dataset = wanted
+        lines = self._lines()
+        self.others.setText("\n".join(["Together with", *lines]))
+        self.others.setVisible(bool(lines))
         if not self._find_axes(dataset.molecule):
             return
         spec = SplittingSpec(fit, self._axes)
@@ -104,7 +128,7 @@ class SplitPreview(QWidget):
         except RuntimeError:
             return  # no engine yet: the catalogue's arrival asks again
         self._asked, self._molecule = key, dataset.molecule
-        if self.view.splitting is None:
+        if self.room.made is None or self.room.made.splitting is None:
             self.states.loading("Drawing the frames …")
 
     def _withdraw(self) -> None:
@@ -133,7 +157,8 @@ class SplitPreview(QWidget):
         """Another project: what is shown is of the old one."""
         self._withdraw()
         self._asked, self._molecule, self._axes_of = (), None, ()
-        self.view.splitting = None
+        if self.room.made is not None:
+            self.room.made.splitting = None
         self.timer.start()
 
     def showEvent(self, event) -> None:

@@ -3,7 +3,14 @@
 from __future__ import annotations
 
 from PySide6.QtCore import Qt, Signal
-from PySide6.QtWidgets import QFormLayout, QGroupBox, QHBoxLayout, QLineEdit, QSizePolicy, QWidget
+from PySide6.QtWidgets import (
+    QFormLayout,
+    QGroupBox,
+    QLineEdit,
+    QSizePolicy,
+    QVBoxLayout,
+    QWidget,
+)
 
 from core.dataset import Dataset, Split
 from widgets.forms import Choice, NumberBox
@@ -46,6 +53,58 @@ def region_problem(text: str, n_atoms: int) -> str:
     return ""
 
 
+class Region(QWidget):
+    """A region of the surface as text, with a button that takes the dihedral of the surface."""
+
+    changed = Signal()
+
+    def __init__(self, session: Session, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.session = session
+        self.line = named(QLineEdit(), "Region of the surface", REGION_HELP)
+        self.line.setPlaceholderText("1-2-3-9:-90:90")
+        self.from_axis = push_button(
+            "From the surface axis", "The dihedral of the surface's first axis, −90° to 90°"
+        )
+        box = QVBoxLayout(self)
+        box.setContentsMargins(0, 0, 0, 0)
+        box.setSpacing(3)
+        box.addWidget(self.line)
+        box.addWidget(self.from_axis, 0, Qt.AlignmentFlag.AlignRight)
+        self.line.textChanged.connect(lambda _t: self.changed.emit())
+        self.from_axis.clicked.connect(lambda: self.take_axis())
+        session.axes_changed.connect(self._axes_changed)
+        self._axes_changed()
+
+    def _axis(self) -> tuple[int, ...] | None:
+        return next((a for a in self.session.axes if a is not None), None)
+
+    def _axes_changed(self) -> None:
+        self.from_axis.setEnabled(self._axis() is not None)
+
+    def text(self) -> str:
+        """Without the blanks around it."""
+        return self.line.text().strip()
+
+    def take_axis(self) -> None:
+        """Put the dihedral of the surface's first axis in; keeps the angles."""
+        axis = self._axis()
+        if axis is not None:
+            _, colon, angles = self.line.text().partition(":")
+            atoms = "-".join(str(a + 1) for a in axis)
+            self.line.setText(atoms + (colon + angles if angles else HALF))
+
+    def offer(self) -> None:
+        """Something to begin with, where there is nothing."""
+        if not self.text():
+            self.take_axis()
+
+    def problems(self, dataset: Dataset | None) -> list[str]:
+        """Why it cannot be used, [] when it can."""
+        wrong = region_problem(self.text(), 0 if dataset is None else len(dataset.molecule.numbers))
+        return [f"Region: {wrong}"] if wrong else []
+
+
 class SplitGroup(QGroupBox):
     """Sizes, seed and method; `split` is set while the frames themselves were given."""
 
@@ -64,11 +123,8 @@ class SplitGroup(QGroupBox):
         for k, (key, tip) in enumerate(METHODS.items()):
             self.method.addItem(key)
             self.method.setItemData(k, tip, Qt.ItemDataRole.ToolTipRole)
-        self.region = named(QLineEdit(), "Region of the surface", REGION_HELP)
-        self.region.setPlaceholderText("1-2-3-9:-90:90")
-        self.from_axis = push_button(
-            "From the surface axis", "The dihedral of the surface's first axis, −90° to 90°"
-        )
+        self.where = Region(session)
+        self.region, self.from_axis = self.where.line, self.where.from_axis
         self.meaning = text_label("What this way of drawing means", wrap=True)
         self.meaning.setEnabled(False)
         self.given = text_label("Frames chosen elsewhere", wrap=True)
@@ -79,10 +135,8 @@ class SplitGroup(QGroupBox):
         for number in (self.n_train, self.n_valid, self.n_test, self.seed):
             number.changed.connect(self._edited)
         self.method.currentIndexChanged.connect(lambda _i: self._method_chosen())
-        self.region.textChanged.connect(lambda _t: self._edited())
-        self.from_axis.clicked.connect(lambda: self.take_axis())
+        self.where.changed.connect(self._edited)
         self.draw.clicked.connect(lambda: self.give(None))
-        session.axes_changed.connect(self._show)
         self._show()
 
     def _count(self, value: int, tip: str, *, low: int = 0, zero: str = "") -> NumberBox:
@@ -103,13 +157,7 @@ class SplitGroup(QGroupBox):
             self.rows.addRow(title, box)
         self.rows.addRow("Drawn", self.method)
         self.rows.addRow(self.meaning)
-        self.rows.addRow("Region", self.region)
-        self.axis_row = QWidget()
-        line = QHBoxLayout(self.axis_row)
-        line.setContentsMargins(0, 0, 0, 0)
-        line.addStretch(1)
-        line.addWidget(self.from_axis)
-        self.rows.addRow(self.axis_row)
+        self.rows.addRow("Region", self.where)
         self.seed.setAccessibleName("Seed")
         self.rows.addRow("Seed", self.seed)
 
@@ -118,8 +166,8 @@ class SplitGroup(QGroupBox):
                 ("Seed", self.seed))  # fmt: skip
 
     def _method_chosen(self) -> None:
-        if self.method.currentText() == REGION and not self.region.text().strip():
-            self.take_axis()  # something to begin with
+        if self.method.currentText() == REGION:
+            self.where.offer()
         self._edited()
 
     def _edited(self) -> None:
@@ -132,11 +180,9 @@ class SplitGroup(QGroupBox):
         drawn = (self.n_train, self.n_valid, self.n_test, self.method, self.meaning, self.seed)
         rows: dict[QWidget, bool] = {self.given: given, self.draw: given}
         rows |= dict.fromkeys(drawn, not given)
-        rows |= dict.fromkeys((self.region, self.axis_row), region and not given)
+        rows[self.where] = region and not given
         for widget, on in rows.items():
             self.rows.setRowVisible(widget, on)
-        axis = next((a for a in self.session.axes if a is not None), None)
-        self.from_axis.setEnabled(axis is not None)
         self.meaning.setText(METHODS.get(self.method.currentText(), ""))
         if self.split is not None:
             s = self.split
@@ -146,14 +192,6 @@ class SplitGroup(QGroupBox):
             )
 
     # -- for the form -------------------------------------------------------------------------
-    def take_axis(self) -> None:
-        """Put the dihedral of the surface's first axis into the region; keeps its angles."""
-        axis = next((a for a in self.session.axes if a is not None), None)
-        if axis is not None:
-            _, colon, angles = self.region.text().partition(":")
-            atoms = "-".join(str(a + 1) for a in axis)
-            self.region.setText(atoms + (colon + angles if angles else HALF))
-
     def give(self, split: Split | None) -> None:
         """Take these very frames; None = draw them by size and method again."""
         self.split = split
@@ -176,7 +214,7 @@ class SplitGroup(QGroupBox):
     def region_text(self) -> str:
         """The region, "" where the method takes none."""
         chosen = self.split is None and self.method.currentText() == REGION
-        return self.region.text().strip() if chosen else ""
+        return self.where.text() if chosen else ""
 
     def problems(self, dataset: Dataset | None) -> list[str]:
         """What is wrong with the numbers, one line each."""
@@ -188,9 +226,7 @@ class SplitGroup(QGroupBox):
             return [] if len(self.split.train) else ["No training frames were chosen"]
         rows = [f"{title}: {b.problem()}" for title, b in self._numbers() if b.problem()]
         if self.method.currentText() == REGION:
-            n_atoms = 0 if dataset is None else len(dataset.molecule.numbers)
-            wrong = region_problem(self.region.text(), n_atoms)
-            rows += [f"Region: {wrong}"] if wrong else []
+            rows += self.where.problems(dataset)
         return rows
 
     def too_many(self, dataset: Dataset, *, energies_suffice: bool, method: str) -> str:

@@ -1,8 +1,8 @@
-"""Before a linear ACE fit: checks of the data, the basis, one-body energies, cost."""
+"""Before a linear ACE fit: checks of the data, the basis, cost."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -10,17 +10,21 @@ import numpy as np
 from core.dataset import Dataset, Split
 from core.descriptors.ace.design import pair_count
 from core.descriptors.ace.setup import Setup, neighbours, shortest
-from core.elements import COVALENT_RADII, SYMBOLS
+from core.elements import COVALENT_RADII
 from core.fitting.linear import NormalEquations
+from core.fitting.portion import Portion, elements_of, naming
 from core.forcefields.base import ForceFieldError
 
 SPEED = 60e9  # float64 operations per second that two cores reach in large products
 MEMORY_BASE = 7e8  # bytes that torch, a block of rows and the data take anyway
-FEWEST, MOST = 300, 15_000  #: functions of a basis chosen by itself
-MOST_LARGE = 16_500  #: the same for molecules above SMALL
+FEWEST, MOST = 300, 17_000  #: functions of a basis chosen by itself
+MOST_LARGE = 20_000  #: the same for molecules above SMALL
 PER_ROW = 1.5  #: functions per equation in a basis chosen by itself
-SMALL = 12  #: atoms up to which a cutoff of 5 Å is resolved by a basis of the usual size
-LEVELS = range(30)
+SMALL = 12  #: atoms up to which 5 Å are resolved by a basis of any size
+FAR = 5_000  #: functions from which it pays to see beyond NEAR in a larger molecule
+NEAR = 3.5  # Å
+STEP = 0.05  #: of the degrees
+FILLED = 0.93  #: part of the size asked for that is good enough
 
 
 def check(dataset: Dataset, split: Split, hyper: Any) -> None:
@@ -72,24 +76,21 @@ def degrees_from(text: str) -> tuple[float, ...]:
     return found
 
 
-def resolve(dataset: Dataset, train: np.ndarray, hyper: Any) -> Setup:
-    """The basis for this molecule and these training frames. Raises ForceFieldError."""
-    numbers = dataset.molecule.numbers
-    elements = np.unique(numbers)
-    least, frame = shortest(dataset.positions[train], numbers, elements)
-    k = int(least.argmin())
-    if least[k] < 0.1:
-        raise ForceFieldError(
-            f"linear ACE: two atoms of training frame {train[frame[k]] + 1} are only "
-            f"{least[k]:.3f} Å apart; leave that frame out"
-        )
-    lonely, nearest = _loneliest(dataset.positions[train[:200]])
-    cutoff = hyper.cutoff or (5.0 if len(numbers) <= SMALL else 3.5)
-    if cutoff <= nearest:
-        raise ForceFieldError(
-            f"linear ACE: the cutoff of {cutoff:g} Å is below the shortest bond of atom "
-            f"{lonely + 1}, {nearest:.2f} Å on average; it would see no neighbours"
-        )
+def resolve(portions: Sequence[Portion], hyper: Any) -> Setup:
+    """The basis for these molecules and training frames. Raises ForceFieldError.
+
+    The largest molecule decides what depends on size; an atom may have as many neighbours of an
+    element as in any of them, and as short distances.
+    """
+    molecules = [p.numbers for p in portions]
+    elements = elements_of(portions)
+    n_atoms = max(map(len, molecules))
+    sizes = [(len(p.numbers), len(p.split.train)) for p in portions]
+    cutoff = reach(sizes, hyper)
+    least = np.full(pair_count(len(elements)), np.inf)
+    for p in portions:
+        with naming(p, portions):
+            least = np.minimum(least, _distances(p, elements, cutoff))
     radii = np.array([COVALENT_RADII[int(e)] for e in elements])
     first, second = np.triu_indices(len(elements))
     r0 = (hyper.r0 or 0.4 * cutoff) * (radii[first] + radii[second])
@@ -99,18 +100,43 @@ def resolve(dataset: Dataset, train: np.ndarray, hyper: Any) -> Setup:
         return Setup(
             elements=elements,
             degrees=degrees,
-            w_y=angular(len(numbers), hyper),
+            w_y=angular(n_atoms, hyper),
             cutoff=cutoff,
             pair_cutoff=max(hyper.pair_cutoff, cutoff),
-            less=fewer(numbers, elements, hyper),
+            less=fewer(molecules, elements, hyper),
             r0=r0,
             r_in=r_in,
             n_pair=hyper.pair_functions,
-            most=neighbours(numbers, elements),
+            most=most_neighbours(molecules, elements),
         )
 
-    degrees = _degrees(setup, len(train), len(numbers), hyper)
-    return setup(degrees)
+    return setup(_degrees(setup, sizes, hyper))
+
+
+def _distances(portion: Portion, elements: np.ndarray, cutoff: float) -> np.ndarray:
+    """Least distance of each pair of elements (T,) Å. Raises ForceFieldError: too close, alone."""
+    train, positions = portion.split.train, portion.dataset.positions
+    least, frame = shortest(positions[train], portion.numbers, elements)
+    k = int(least.argmin())
+    if least[k] < 0.1:
+        raise ForceFieldError(
+            f"linear ACE: two atoms of training frame {train[frame[k]] + 1} are only "
+            f"{least[k]:.3f} Å apart; leave that frame out"
+        )
+    lonely, nearest = _loneliest(positions[train[:200]])
+    if cutoff <= nearest:
+        raise ForceFieldError(
+            f"linear ACE: the cutoff of {cutoff:g} Å is below the shortest bond of atom "
+            f"{lonely + 1}, {nearest:.2f} Å on average; it would see no neighbours"
+        )
+    return least
+
+
+def most_neighbours(molecules: Sequence[np.ndarray], elements: np.ndarray) -> np.ndarray:
+    """(Z,Z): the most atoms of the second element that an atom of the first has beside itself."""
+    there = [np.isin(elements, numbers)[:, None] for numbers in molecules]
+    each = [neighbours(numbers, elements) for numbers in molecules]
+    return np.max([k * t for k, t in zip(each, there, strict=True)], axis=0)
 
 
 def _loneliest(positions: np.ndarray) -> tuple[int, float]:
@@ -123,24 +149,66 @@ def _loneliest(positions: np.ndarray) -> tuple[int, float]:
 
 
 def _degrees(
-    setup: Callable[[tuple[float, ...]], Setup], n_train: int, n_atoms: int, hyper: Any
+    setup: Callable[[tuple[float, ...]], Setup], sizes: Sequence[tuple[int, int]], hyper: Any
 ) -> tuple[float, ...]:
-    """Those given, or the largest whose basis does not pass the size given or fit for the data."""
+    """Those given, or the largest whose basis does not pass the size given or fit for the data.
+
+    sizes: atoms and training frames of every molecule.
+    """
     if hyper.degrees.strip():
         return degrees_from(hyper.degrees)
-    first = setup((1.0,))
-    order = hyper.order or (4 if len(first.elements) <= 3 else 3)
-    target = hyper.functions
-    if target == 0:
-        top = MOST if n_atoms <= SMALL else MOST_LARGE
-        target = int(np.clip(PER_ROW * n_train * (3 * n_atoms - 5), FEWEST, top))
-    best = _level(LEVELS[0], order)
-    for level in LEVELS[1:]:
-        degrees = _level(level, order)
-        if setup(degrees).columns() > target:
-            break
-        best = degrees
-    return best
+    order = _order(sizes, len(setup((1.0,)).elements), hyper)
+    target = _target(sizes, hyper)
+
+    def columns(level: float) -> float:
+        try:
+            return float(setup(_level(level, order)).columns())
+        except ValueError:  # too many to count
+            return np.inf
+
+    low, high, pace = 0.0, 40.0, 0.7  # the size grows about as exp(pace * level)
+    size, level = columns(low), 2.0
+    best = low
+    while high - low > STEP and size < FILLED * target:
+        found = columns(level)
+        if found > target:
+            high = level
+        else:
+            low = best = level
+            size = found
+        step = np.log(0.97 * target / found) / pace if np.isfinite(found) else -1.0
+        level = round((level + step) / STEP) * STEP
+        if not low + STEP / 2 < level < high - STEP / 2:
+            level = round((low + min(high, low + 2.0)) / 2 / STEP) * STEP
+            if not low < level < high:
+                break
+    return _level(best, order)
+
+
+def _target(sizes: Sequence[tuple[int, int]], hyper: Any) -> int:
+    """The number of functions that the basis should have about."""
+    if hyper.functions:
+        return int(hyper.functions)
+    top = MOST if max(n for n, _ in sizes) <= SMALL else MOST_LARGE
+    return int(np.clip(PER_ROW * _rows(sizes), FEWEST, top))
+
+
+def _order(sizes: Sequence[tuple[int, int]], n_elements: int, hyper: Any) -> int:
+    """Correlation order: in a large molecule more is bought by reach than by a fifth body."""
+    far = max(n for n, _ in sizes) > SMALL and _target(sizes, hyper) >= FAR
+    return int(hyper.order or (4 if n_elements <= 3 and not far else 3))
+
+
+def reach(sizes: Sequence[tuple[int, int]], hyper: Any) -> float:
+    """The cutoff in Å. On aspirin with 4000 functions 3.5 Å are best, with 7000 4.5 to 5 Å."""
+    if max(n for n, _ in sizes) <= SMALL:
+        return float(hyper.cutoff or 5.0)
+    return float(hyper.cutoff or (4.7 if _target(sizes, hyper) >= FAR else NEAR))
+
+
+def _rows(sizes: Sequence[tuple[int, int]]) -> int:
+    """Equations of frames with energies and forces; sizes: atoms and frames of every molecule."""
+    return sum(frames * (3 * atoms - 5) for atoms, frames in sizes)
 
 
 def angular(n_atoms: int, hyper: Any) -> float:
@@ -150,72 +218,56 @@ def angular(n_atoms: int, hyper: Any) -> float:
     return float(hyper.w_y or (0.5 if n_atoms <= SMALL else 0.35))
 
 
-def fewer(numbers: np.ndarray, elements: np.ndarray, hyper: Any) -> tuple[float, ...]:
+def fewer(molecules: Sequence[np.ndarray], elements: np.ndarray, hyper: Any) -> tuple[float, ...]:
     """Degrees less around each element (Z,): hydrogen, and rare ones of larger molecules.
 
     Every element has a basis of its own. Where one has a single atom and carbon a dozen, the many
-    surroundings of carbon need the functions: less = min(rare, log2(commonest heavy / own count)).
+    surroundings of carbon need the functions: less = min(rare, log2(commonest heavy / own count)),
+    atoms counted in the molecule that has the most of the element.
     """
-    counts = np.array([(numbers == e).sum() for e in elements])
+    counts = np.max([[(m == e).sum() for e in elements] for m in molecules], axis=0)
     most = max(counts[elements > 1], default=1)
-    rare = hyper.rare if len(numbers) > SMALL else 0.0
+    rare = hyper.rare if max(map(len, molecules)) > SMALL else 0.0
     less = np.minimum(rare, np.log2(most / counts))
     return tuple(
         float(hyper.hydrogen if e == 1 else x) for e, x in zip(elements, less, strict=True)
     )
 
 
-def expected_columns(numbers: np.ndarray, n_train: int, hyper: Any) -> int:
-    """Size of the basis that `resolve` would choose, without the data."""
-    elements = np.unique(numbers)
+def expected_columns(sizes: Sequence[tuple[np.ndarray, int]], hyper: Any) -> int:
+    """Size of the basis that `resolve` would choose, without the data.
+
+    sizes: atomic numbers (N,) and training frames of every molecule.
+    """
+    molecules = [numbers for numbers, _ in sizes]
+    elements = np.unique(np.concatenate(molecules))
+    n_atoms = max(map(len, molecules))
     ones = np.ones(pair_count(len(elements)))
+    most = most_neighbours(molecules, elements)
 
     def setup(degrees: tuple[float, ...]) -> Setup:
-        most = neighbours(numbers, elements)
         n = hyper.pair_functions
-        w_y, less = angular(len(numbers), hyper), fewer(numbers, elements, hyper)
+        w_y, less = angular(n_atoms, hyper), fewer(molecules, elements, hyper)
         return Setup(elements, degrees, w_y, 5.0, ones, 0.5 * ones, n, most, 5.0, less)
 
-    return setup(_degrees(setup, n_train, len(numbers), hyper)).columns()
+    return setup(_degrees(setup, [(len(n), k) for n, k in sizes], hyper)).columns()
 
 
-def _level(level: int, order: int) -> tuple[float, ...]:
+def _level(level: float, order: int) -> tuple[float, ...]:
     """Degrees per order, falling with the order as the number of products grows.
 
-    One of D_2, D_3 and D_4 rises at a time; for ethanol each step buys the same for its functions.
+    They rise one after the other; for ethanol each step buys the same for its functions.
     """
-    base, step = divmod(level, 3)
-    top = 4 + base
-    second, third = top + 2 + (step > 0), top + 1 + (step > 1)
-    found = (second, second, third, top)
-    return tuple(float(d) for d in found[:order])
+    top = 4.0 + level
+    if order < 4:
+        return (top + 3.3, top + 3.3, top + 1.3)[:order]
+    return top + 2.2, top + 2.2, top + 1.3, top
 
 
-def constants(dataset: Dataset, train: np.ndarray, setup: Setup, hyper: Any) -> np.ndarray:
-    """One-body energies (Z,) eV in the order of the setup's elements. Raises ForceFieldError."""
-    kind = hyper.one_body
-    names = [SYMBOLS[int(e)] for e in setup.elements]
-    missing = [n for n in names if n not in dataset.isolated_atoms]
-    if kind == "auto":
-        kind = "average" if missing else "isolated atoms"
-    if kind == "isolated atoms":
-        if missing:
-            raise ForceFieldError(
-                f"linear ACE: the data set has no energy of an isolated {missing[0]} atom; add it "
-                "or choose the average as the one-body energy"
-            )
-        return np.array([dataset.isolated_atoms[n] for n in names])
-    if kind == "forces only":
-        return np.zeros(len(names))
-    assert dataset.energies is not None
-    energies = dataset.energies[train[dataset.has_energy[train]]]
-    return np.full(len(names), energies.mean() / len(dataset.molecule.numbers))
-
-
-def cost(n_atoms: int, n_train: int, columns: int, solver: str) -> tuple[float, float]:
-    """Rough (seconds, bytes) of a fit on two cores."""
-    rows = n_train * (3 * n_atoms - 5.0)
-    assembly = n_train * n_atoms * columns * 1.5e-7
+def cost(sizes: Sequence[tuple[int, int]], columns: int, solver: str) -> tuple[float, float]:
+    """Rough (seconds, bytes) of a fit on two cores; sizes: atoms and frames of every molecule."""
+    rows = float(_rows(sizes))
+    assembly = sum(atoms * frames for atoms, frames in sizes) * columns * 1.5e-7
     if solver == "cholesky":
         work = rows * columns**2 + 6 * columns**3 / 3
         memory = NormalEquations.bytes_needed(columns)

@@ -1,73 +1,75 @@
-"""Train a GAP: descriptors, sparse points, rows of kernel values, noise, solution."""
+"""Train a GAP: rows of kernel values, noise, solution; see `choosing` for the sparse points."""
 
 from __future__ import annotations
 
-import math
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 
-from core.dataset import Dataset, Split
-from core.descriptors.soap.kernel import SoapTerm
-from core.descriptors.soap.power_spectrum import Soap, mixing
-from core.descriptors.two_body import pair_kinds
 from core.fitting.linear_rows import StreamingQR
+from core.fitting.one_body import known_compositions, one_body_energies
 from core.fitting.part import Part
+from core.fitting.portion import Portion, elements_of, naming, several
 from core.fitting.sparse_gp.checks import check, check_memory, flops
+from core.fitting.sparse_gp.choosing import Share, choose_parts
 from core.fitting.sparse_gp.gp import SparseGPError, factor, solve
-from core.fitting.sparse_gp.points import cur, farthest_points
-from core.fitting.sparse_gp.terms import Terms, cutoffs_of, pair_term, soap_shapes, transition
+from core.fitting.sparse_gp.terms import Terms
 
 if TYPE_CHECKING:
     from core.engine.context import Context
 
-MIXING_FRAMES = 200  #: frames whose densities choose the channels
-POOL = 20_000  #: surroundings of one element among which sparse points are chosen
-PAIR_POINTS = 25  #: distances per pair of elements, at most
-SPACING = 0.1  #: Å between them, at least: closer ones say the same
-MARGIN = 0.05  #: Å beyond the distances that occur
 PATIENCE = 3  #: rows for each column that are gathered before they are folded into a triangle
 BLOCK = 1.5e7  #: numbers in one block of rows and gradients: 120 MB
-REACH = 0.9  #: of the least distance in training: where the core repulsion begins
 SIGMAS = (0.03, 0.01, 0.003, 0.001, 0.0003)  #: eV/Å
 START = 2
 ENERGY_TO_FORCE = 1.0 / 3.0  #: Å, energy noise over force noise where only one is given
 MAX_VALID = 200  #: validation frames on which the noise is chosen
 
 
-def fit_parts(dataset: Dataset, split: Split, hyper: Any, context: Context) -> dict[str, Any]:
-    """Train on split.train; keyword arguments of GAP. Raises ForceFieldError."""
-    check(dataset, split, hyper)
+def fit_parts(portions: Sequence[Portion], hyper: Any, context: Context) -> dict[str, Any]:
+    """Train on all split.train; keyword arguments of GAP. Raises ForceFieldError."""
+    for p in portions:
+        with naming(p, portions):
+            check(p.dataset, p.split, hyper)
     with torch.no_grad():
-        return _Fit(dataset, split, hyper, context).run()
+        return _Fit(portions, hyper, context).run()
 
 
 class _Fit:
-    """One fit: tensors of the training frames, the terms, the triangles."""
+    """One fit: tensors of the training frames, the terms in every molecule, the triangles."""
 
-    def __init__(self, dataset: Dataset, split: Split, hyper: Any, context: Context) -> None:
-        self.dataset, self.split, self.hyper, self.context = dataset, split, hyper, context
-        self.train = split.train
-        self.numbers = dataset.molecule.numbers
-        self.x = self._tensor(dataset.positions[self.train])
-        self.has_energy = dataset.has_energy[self.train]
-        self.has_forces = bool(dataset.has_forces[self.train].all())
-        self.absolute = bool(self.has_energy.any())
-        self.offset = 0.0
-        if dataset.energies is not None and self.absolute:
-            self.offset = float(dataset.energies[self.train][self.has_energy].mean())
-        self.notes: dict[str, str] = {}
-
-    def _tensor(self, array: np.ndarray) -> torch.Tensor:
-        return torch.tensor(array, dtype=torch.float64, device=self.context.device)
+    def __init__(self, portions: Sequence[Portion], hyper: Any, context: Context) -> None:
+        self.portions, self.hyper, self.context = portions, hyper, context
+        self.shares = [Share(p, context.device) for p in portions]
+        self.frames = sum(len(s.x) for s in self.shares)
+        self.absolute = any(bool(s.known.any()) for s in self.shares)
+        self.elements = elements_of(portions)
+        self.one_body, how = one_body_energies(portions, self.elements, hyper.one_body, label="GAP")
+        self.compositions = known_compositions(portions, self.elements, how)
+        self.isolated = how == "isolated atoms"
+        self.transfers = several(portions) or self.isolated
+        for share in self.shares:
+            if self.transfers:
+                share.offset = float(
+                    self.one_body[np.searchsorted(self.elements, share.numbers)].sum()
+                )
+            else:
+                share.offset = share.mean
+        self.notes: dict[str, str] = {"one-body energy": how} if self.absolute else {}
 
     def run(self) -> dict[str, Any]:
         """Keyword arguments of GAP."""
-        terms = self._terms(Part(self.context, 0.0, 0.25))
-        check_memory(len(self.numbers), terms.size, self.context.device)
+        parts, told = choose_parts(
+            self.shares, self.elements, self.hyper, Part(self.context, 0.0, 0.25)
+        )
+        terms = [Terms(parts, s.numbers, self.hyper) for s in self.shares]
+        first = terms[0]
+        self.notes |= {**told, "training frames": str(self.frames)}
+        check_memory(max(len(s.numbers) for s in self.shares), first.size, self.context.device)
         try:
-            lower = terms.lower(factor)
+            lower = first.lower(factor)
             triangles = self._rows(terms, Part(self.context, 0.25, 0.8))
             upper = self._solution(terms, lower, triangles, Part(self.context, 0.8, 1.0))
         except SparseGPError as error:
@@ -80,134 +82,61 @@ class _Fit:
             self.notes["energy constant"] = "none: no training frame has an energy"
         self.context.progress(1.0, "trained")
         return {
-            "terms": terms,
+            "terms": first,
             "upper": upper,
-            "offset": self.offset,
+            "offset": self.shares[0].offset,
+            "one_body": self.one_body,
+            "compositions": self.compositions,
+            "transfers": self.transfers,
             "absolute": self.absolute,
             "notes": self.notes,
         }
 
-    # -- sparse points ------------------------------------------------------------------------
-    def _terms(self, part: Part) -> Terms:
-        soaps: list[SoapTerm] = []
-        elements = np.unique(self.numbers)
-        shapes = soap_shapes(self.hyper) if self.hyper.sparse else ()
-        steps = len(shapes) * len(elements)
-        for shape in shapes:
-            for z in elements.tolist():
-                k = len(soaps)
-                stretch = Part(part, k / steps, (k + 1) / steps)
-                soap = Soap(self.numbers, z, shape, device=self.context.device)
-                if 0 < self.hyper.channels < soap.channels:
-                    soap = self._mixed(soap, z)
-                points = self._points(soap, len(shapes), stretch)
-                soaps.append(SoapTerm(soap, points, zeta=self.hyper.zeta, delta=self.hyper.delta))
-        kinds = pair_kinds(self.numbers) if self.hyper.pairs else {}
-        pairs = []
-        for kind, members in kinds.items():
-            points = self._distances(members)
-            pairs.append(pair_term(self.numbers, kind, points, self.hyper))
-        terms = Terms(soaps, pairs, self.numbers, self._reach())
-        counts = terms.counts
-        per_soap = f"{sum(counts[: len(soaps)])} surroundings"
-        per_pair = f"{sum(counts[len(soaps) :])} distances"
-        self.notes["sparse points"] = f"{per_soap} and {per_pair}"
-        if soaps:
-            self.notes["SOAP"] = f"{soaps[0].soap.size} numbers for each atom"
-        self.notes["training frames"] = str(len(self.train))
-        self.context.log(f"{per_soap} ({self.hyper.choice}), {per_pair}")
-        return terms
-
-    def _reach(self) -> torch.Tensor:
-        """(K,) Å, a tenth below the least distance of each kind of pair; empty without a core.
-
-        At the least distance itself other frames, which go a little below it, would feel it.
-        """
-        if not self.hyper.core:
-            return self.x.new_zeros(0)
-        kinds = pair_kinds(self.numbers).values()
-        vectors = (self.x[:, p[:, 0]] - self.x[:, p[:, 1]] for p in kinds)
-        return REACH * torch.stack([v.square().sum(-1).min().sqrt() for v in vectors])
-
-    def _mixed(self, soap: Soap, z: int) -> Soap:
-        step = max(1, -(-len(self.x) // MIXING_FRAMES))
-        density = torch.cat([soap.density(soap.around(x)) for x in self.x[::step].split(20)])
-        mix = mixing(density, soap.shape.l_max, self.hyper.channels)
-        return Soap(self.numbers, z, soap.shape, mixing=mix, device=self.context.device)
-
-    def _points(self, soap: Soap, cutoffs: int, part: Part) -> torch.Tensor:
-        """Sparse points (S,D) of one SOAP: its share by the number of its atoms."""
-        n = len(soap.at)
-        step = max(1, -(-len(self.x) * n // POOL))
-        frames, features = self.x[::step], []
-        size = max(1, int(BLOCK / 10 / max(1, n * len(self.numbers) * soap.channels * 49)))
-        for i in range(0, len(frames), size):
-            part.progress(0.3 * i / len(frames), "describing the surroundings of atoms")
-            around = soap.around(frames[i : i + size])
-            features.append(soap.power(soap.density(around))[0].flatten(0, 1))
-        pool = torch.cat(features)
-        count = max(1, round(self.hyper.sparse * n / len(self.numbers) / cutoffs))
-
-        def report(f: float) -> None:
-            part.progress(0.3 + 0.7 * f, "choosing sparse points")
-
-        if self.hyper.choice == "CUR":
-            chosen = cur(pool, count, report=report)
-        else:
-            chosen = farthest_points(pool, count, report=report)
-        return pool[torch.as_tensor(chosen, device=pool.device)]
-
-    def _distances(self, pairs: np.ndarray) -> torch.Tensor:
-        """Sparse distances (S,) Å of a kind of pairs, within reach of the cutoff."""
-        reach = max(cutoffs_of(self.hyper.cutoffs))
-        r = (self.x[:, pairs[:, 0]] - self.x[:, pairs[:, 1]]).square().sum(-1).sqrt()
-        # where the cutoff function is zero a sparse point would be an empty equation
-        top = reach - 0.1 * transition(reach)
-        low = min(max(0.1, float(r.min()) - MARGIN), top - 2 * MARGIN)
-        high = max(min(float(r.max()) + MARGIN, top), low + 2 * MARGIN)
-        count = min(PAIR_POINTS, math.ceil((high - low) / SPACING) + 1)
-        return torch.linspace(low, high, count, dtype=r.dtype, device=r.device)
-
     # -- equations ----------------------------------------------------------------------------
-    def _rows(self, terms: Terms, part: Part) -> tuple[torch.Tensor, torch.Tensor]:
+    def _rows(self, terms: list[Terms], part: Part) -> tuple[torch.Tensor, torch.Tensor]:
         """R of [K | y] of energies and of forces."""
-        like: dict[str, Any] = {"device": self.x.device, "patience": PATIENCE * (terms.size + 1)}
-        energies, forces = (StreamingQR(terms.size, **like) for _ in range(2))
-        work = 3 * len(self.numbers) * (terms.size + self._width(terms))
-        size = max(1, int(BLOCK / work))
-        e = f = None
-        if self.dataset.energies is not None:
-            e = self._tensor(self.dataset.energies[self.train] - self.offset)
-        if self.has_forces:
-            assert self.dataset.forces is not None
-            f = self._tensor(self.dataset.forces[self.train])
-        known = torch.as_tensor(self.has_energy, device=self.x.device)
+        m, device = terms[0].size, self.context.device
+        like: dict[str, Any] = {"device": device, "patience": PATIENCE * (m + 1)}
+        energies, forces = (StreamingQR(m, **like) for _ in range(2))
+        for z in self.elements[:, None] if self.isolated else ():
+            # nothing is left of an atom by itself: its kernel with the sparse points is not zero
+            alone = Terms(terms[0].parts, z, self.hyper)
+            place = torch.zeros(1, 1, 3, dtype=torch.float64, device=device)
+            energies.add(alone.energy_rows(place)[1], place[:, 0, 0])
         done = 0
-        for x in self.x.split(size):
-            part.progress(done / len(self.x), f"equations, frame {done + 1} of {len(self.x)}")
-            if self.context.stopping and done:
-                self.notes["training frames"] = f"{done} of {len(self.x)} (stopped early)"
-                break
-            here = slice(done, done + len(x))
-            if f is None:
-                rows, slopes = terms.energy_rows(x)[1], None
-            else:
-                rows, slopes = terms.rows(x)
-                forces.add(slopes, f[here].flatten())
-            if e is not None:
-                energies.add(rows[known[here]], e[here][known[here]])
-            done += len(x)
+        for share, there in zip(self.shares, terms, strict=True):
+            work = 3 * len(share.numbers) * (m + self._width(share, there))
+            start = 0
+            for x in share.x.split(max(1, int(BLOCK / work))):
+                part.progress(done / self.frames, f"equations, frame {done + 1} of {self.frames}")
+                if self.context.stopping and done:
+                    self.notes["training frames"] = f"{done} of {self.frames} (stopped early)"
+                    return energies.r, forces.r
+                here = slice(start, start + len(x))
+                if share.forces is None:
+                    rows = there.energy_rows(x)[1]
+                else:
+                    rows, slopes = there.rows(x)
+                    forces.add(slopes, share.forces[here].flatten())
+                if share.energies is not None:
+                    known = share.known[here]
+                    energies.add(rows[known], share.energies[here][known] - share.offset)
+                start, done = start + len(x), done + len(x)
         return energies.r, forces.r
 
-    def _width(self, terms: Terms) -> int:
+    def both(self) -> list[tuple[Share, Portion]]:
+        """Every share with its portion."""
+        return list(zip(self.shares, self.portions, strict=True))
+
+    def _width(self, share: Share, terms: Terms) -> int:
         """Numbers that one row of gradients takes while it is made."""
-        if not self.has_forces or not terms.soaps:
+        if share.forces is None or not terms.soaps:
             return 0
         return max(len(t.soap.at) * (2 * t.soap.size + len(t.points)) for t in terms.soaps)
 
     def _solution(
         self,
-        terms: Terms,
+        terms: list[Terms],
         lower: torch.Tensor,
         triangles: tuple[torch.Tensor, torch.Tensor],
         part: Part,
@@ -218,19 +147,19 @@ class _Fit:
         def attempt(sigma: float) -> torch.Tensor:
             sigma_e = hyper.sigma_energy or ENERGY_TO_FORCE * sigma
             alpha, upper = solve([(energies, sigma_e), (forces, sigma)], lower)
-            terms.set_weights(alpha)
+            for there in terms:
+                there.set_weights(alpha)
             self.notes["noise"] = f"{sigma:g} eV/Å and {sigma_e:g} eV"
             return upper
 
         part.progress(0.0, "solving")
         if hyper.sigma_force:
             return attempt(hyper.sigma_force)
-        if len(self.split.valid) == 0:
+        if not any(len(p.split.valid) for p in self.portions):
             upper = attempt(SIGMAS[START])
             self.notes["noise"] += " (usual values: no validation frames to choose on)"
             return upper
-        search = _Search(self, terms, attempt, part)
-        upper = search.run()
+        upper = _Search(self, terms, attempt, part).run()
         self.notes["noise"] += " (chosen)"
         return upper
 
@@ -238,23 +167,29 @@ class _Fit:
 class _Search:
     """The noise with the least error on the validation frames, walking downhill from the usual."""
 
-    def __init__(self, fit: _Fit, terms: Terms, attempt: Any, part: Part) -> None:
-        self.fit, self.terms, self.attempt, self.part = fit, terms, attempt, part
-        data, frames = fit.dataset, fit.split.valid[:MAX_VALID]
-        self.x = fit._tensor(data.positions[frames])
-        self.forces = fit.has_forces
-        target = data.forces if self.forces else data.energies
-        assert target is not None
-        self.target = fit._tensor(target[frames])
+    def __init__(self, fit: _Fit, terms: list[Terms], attempt: Any, part: Part) -> None:
+        self.attempt, self.part = attempt, part
+        self.forces = any(s.forces is not None and len(p.split.valid) for s, p in fit.both())
+        self.seen: list[tuple[Terms, torch.Tensor, torch.Tensor]] = []
+        for there, (share, p) in zip(terms, fit.both(), strict=True):
+            frames = p.split.valid[: -(-MAX_VALID // len(terms))]
+            target = p.dataset.forces if self.forces else p.dataset.energies
+            if not len(frames) or target is None or (self.forces and share.forces is None):
+                continue
+            x, wanted = share.tensor(p.dataset.positions[frames]), share.tensor(target[frames])
+            self.seen.append((there, x, wanted if self.forces else wanted - share.offset))
         self.what, self.unit = ("force", "eV/Å") if self.forces else ("energy", "eV")
         self.errors: dict[int, float] = {}
 
     def _try(self, k: int) -> torch.Tensor:
         self.part.progress(len(self.errors) / (len(SIGMAS) + 1), f"noise {SIGMAS[k]:g} eV/Å")
         upper = self.attempt(SIGMAS[k])
-        parts = [self.terms.energy_and_gradient(x) for x in self.x.split(10)]
-        found = torch.cat([-g if self.forces else e + self.fit.offset for e, g in parts])
-        self.errors[k] = error = float((found - self.target).abs().mean())
+        wrong = []
+        for terms, x, target in self.seen:
+            parts = [terms.energy_and_gradient(part) for part in x.split(10)]
+            found = torch.cat([-g if self.forces else e for e, g in parts])
+            wrong.append((found - target).abs().flatten())
+        self.errors[k] = error = float(torch.cat(wrong).mean())
         label = f"validation {self.what} MAE"
         self.part.curve(
             label,

@@ -17,7 +17,12 @@ is, with R^T R = K_mm + K_mn Sigma^-1 K_nm,
     var = k** - |L^-1 k|² + |R^-T k|²
 
 (deterministic training conditional: Quiñonero-Candela & Rasmussen, J. Mach. Learn. Res. 6, 1939
-(2005), eq. 20b).
+(2005), eq. 20b; Rasmussen & Williams, Gaussian Processes for Machine Learning (2006), eq. 8.27).
+For the energy of a molecule k and k** are sums over its atoms and over pairs of atoms, so that the
+covariances between its atoms are in it: the variance of the sum, not the sum of variances.
+
+The noise of the fit is a means to small errors, far below the errors it leaves; variances made with
+it are too small. `core.fitting.sparse_gp.calibrate` makes them those of a noise s times as large.
 """
 
 from __future__ import annotations
@@ -60,6 +65,15 @@ def solve(
     if not bool(torch.isfinite(alpha).all()):
         raise SparseGPError("the least-squares problem has no finite solution")
     return alpha, upper
+
+
+def noisier(upper: torch.Tensor, lower: torch.Tensor, s: float) -> torch.Tensor:
+    """R (M,M) had all noise been s >= 1 times as large, from R and L: no rows are needed.
+
+    R_s^T R_s = K_mm + (R^T R - K_mm)/s² = (1 - 1/s²) L L^T + R^T R/s².
+    """
+    stack = torch.cat([(1.0 - 1.0 / s**2) ** 0.5 * lower.T, upper / s])
+    return torch.linalg.qr(stack, mode="r").R.contiguous()
 
 
 def variance(

@@ -120,3 +120,12 @@ class GAPHyper:
         high=10.0,
         automatic="a third of the force noise",
     )
+    one_body: str = hyper(
+        "auto",
+        label="One-body energy",
+        help="Isolated atoms dissociate rightly; the average needs none (for several molecules: "
+        "least squares of their mean energies on their compositions). auto = isolated atoms where "
+        "the data give them.",
+        choices=("auto", "isolated atoms", "average"),
+        advanced=True,
+    )

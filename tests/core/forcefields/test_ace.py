@@ -168,7 +168,7 @@ def test_tells_what_it_did(bent):
 
 
 def test_stop_keeps_the_frames_so_far_and_cancel_throws_away(bent, monkeypatch):
-    monkeypatch.setattr("core.fitting.ace.fit.BLOCK", 1.0)
+    monkeypatch.setattr("core.fitting.ace.rows.BLOCK", 1.0)
 
     def at(fraction, action):
         context = Context()
@@ -196,10 +196,12 @@ def test_functions_go_to_the_elements_with_many_surroundings():
     """3BPA, C12 H12 N2 O: N and O have one or two surroundings, carbon twelve."""
     numbers = np.array([6] * 12 + [1] * 12 + [7] * 2 + [8])
     elements, values = np.unique(numbers), hyper_from(ACE, {"rare": 3.0})
-    assert fewer(numbers, elements, values) == pytest.approx((2.0, 0.0, np.log2(6), 3.0))
-    assert fewer(ETHANOL.numbers, np.array([1, 6, 8]), values) == (2.0, 0.0, 0.0)
+    assert fewer([numbers], elements, values) == pytest.approx((2.0, 0.0, np.log2(6), 3.0))
+    assert fewer([ETHANOL.numbers], np.array([1, 6, 8]), values) == (2.0, 0.0, 0.0)
     plain, rare = (hyper_from(ACE, {"degrees": "6 6 4", "rare": x}) for x in (0.0, 2.0))
-    assert expected_columns(numbers, 100, rare) < 0.7 * expected_columns(numbers, 100, plain)
+    assert expected_columns([(numbers, 100)], rare) < 0.7 * expected_columns(
+        [(numbers, 100)], plain
+    )
 
 
 def test_models_of_before_there_was_a_reduction_per_element_still_load(bent):

@@ -83,6 +83,27 @@ def test_hundred_frames_of_ethanol(shared):
     assert 0.2 < np.sqrt(np.mean(scores**2)) < 5.0
 
 
+def test_uncertainty_is_calibrated_on_the_validation_frames(small, tmp_path):
+    """Coverage of errors that follow a normal distribution, on frames that nobody saw."""
+    split = Split(np.arange(20), np.arange(20, 40), NONE)
+    found = GAP.fit(small, split, hyper(), Context())
+    assert f"× {found.scale:.2f}" in found.notes["uncertainty"]
+    assert "20 validation frames" in found.notes["uncertainty"]
+    valid = found.predict(small.positions[20:40])
+    scores = (valid.energy - small.energies[20:40]) / valid.sigma
+    assert np.sqrt(np.mean(scores**2)) == pytest.approx(1.0, rel=1e-6)
+    save_model(tmp_path / "model.npz", found)
+    assert np.array_equal(
+        load_model(tmp_path / "model.npz").predict(small.positions[:5]).sigma,
+        found.predict(small.positions[:5]).sigma,
+    )
+    plain = GAP.fit(small, Split(split.train, NONE, NONE), hyper(), Context())
+    assert plain.scale == 1.0
+    assert "not calibrated" in plain.notes["uncertainty"]
+    with pytest.raises(ForceFieldError, match="not above 0"):
+        GAP.from_state(found.molecule, found.hyper, {**found.state(), "sigma_scale": np.zeros(1)})
+
+
 def test_uncertainty_grows_away_from_the_data(model, small):
     near = model.predict(small.positions[:30]).sigma
     new = model.predict(small.positions[40:]).sigma

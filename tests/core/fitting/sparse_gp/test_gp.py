@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from core.fitting.linear_rows import StreamingQR
-from core.fitting.sparse_gp.gp import SparseGPError, factor, solve, variance
+from core.fitting.sparse_gp.gp import SparseGPError, factor, noisier, solve, variance
 from tests.tolerances import SPARSE_EQUALS_FULL
 
 NOISE = 0.05
@@ -82,6 +82,17 @@ def test_each_kind_has_its_noise(data):
     one, _ = solve([(folded(100), 10.0 * NOISE)], lower)
     two, _ = solve([(folded(1), NOISE)], lower)
     assert (one - two).abs().max() < 1e-6 * two.abs().max()
+
+
+def test_noisier_is_the_fit_with_more_noise(data):
+    x, y = data
+    points = x[::2]
+    _, upper, lower = sparse(x, y, points)
+    for s in (1.0, 4.0, 30.0):
+        _, expected, _ = sparse(x, y, points, sigma=s * NOISE)
+        found = noisier(upper, lower, s)
+        away = found.T @ found - expected.T @ expected
+        assert away.abs().max() < SPARSE_EQUALS_FULL * (expected.T @ expected).abs().max()
 
 
 def test_no_data_is_the_prior(data):
