@@ -8,7 +8,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -61,6 +61,7 @@ class Bridge(QObject):
         self._inbox: deque[Event] = deque()
         self._woken = False
         self._closed = False
+        self._lock = threading.Lock()  # held while another thread emits
         self._waiting: list[_Waiting] = []
         self._ours: dict[str, str] = {}  # engine's job id -> session's
         self._handles: dict[str, Any] = {}
@@ -101,15 +102,11 @@ class Bridge(QObject):
             if self._closed:
                 engine.close()
                 return
-            self._tell(engine)  # jobs may go in before the catalogue is there
-            self._tell(tuple(engine.catalog()))
+            self._emit(self._up, engine)  # jobs may go in before the catalogue is there
+            self._emit(self._up, tuple(engine.catalog()))
         except Exception as error:  # whatever it is, the person has to read it
             self._started.set()
-            self._tell(error)
-
-    def _tell(self, what: Any) -> None:
-        if not self._closed:
-            self._up.emit(what)
+            self._emit(self._up, error)
 
     def _on_up(self, what: Any) -> None:
         if self._closed:
@@ -135,13 +132,21 @@ class Bridge(QObject):
         if project is not None and not project.read_only:
             project.write_behind(lambda text: self._emit(self._unsaved, text))
 
-    def _emit(self, signal: Any, *values: str) -> None:
-        with suppress(RuntimeError):  # the window is gone
-            signal.emit(*values)
+    def _emit(self, signal: Any, *values: Any) -> None:
+        """Emit a signal of this object from any thread, and nothing after `shutdown`.
+
+        Qt must not destroy an object while another thread emits a signal of it: `shutdown`
+        waits for that. In the window's thread slots run at once, and may wait for others: no lock.
+        """
+        here = threading.current_thread() is threading.main_thread()
+        with nullcontext() if here else self._lock, suppress(RuntimeError):  # it is destroyed
+            if not self._closed:
+                signal.emit(*values)
 
     def shutdown(self, timeout: float = 2.0) -> None:
         """End the engine; running jobs keep their last checkpoint. Takes at most `timeout` s."""
-        self._closed = True
+        with self._lock:
+            self._closed = True
         self._timer.stop()
         self._inbox.clear()
         if self._begun:
@@ -286,10 +291,10 @@ class Bridge(QObject):
         self._inbox.append(event)
         if not self._woken and not self._closed:
             self._woken = True
-            self._wake.emit()
-        if event.kind in FINAL and event.job in self._quiet and not self._closed:
+            self._emit(self._wake)
+        if event.kind in FINAL and event.job in self._quiet:
             self._quiet.discard(event.job)
-            self._hurry.emit()
+            self._emit(self._hurry)
 
     def _on_hurry(self) -> None:
         if not self._closed:

@@ -40,6 +40,8 @@ def run_window(
     gc.disable()  # a fifth of the start-up went into looking for garbage among fresh modules
     from PySide6.QtWidgets import QApplication
 
+    from app.garbage import Collector
+
     marks: dict[str, float] = {}
     if started is not None:
         marks["python"] = seconds_alive() - (time.perf_counter() - started)
@@ -60,7 +62,7 @@ def run_window(
         app.processEvents()
         marks["usable"] = seconds_alive()
         gc.freeze()  # what the start has made stays: never look through it again
-        gc.enable()
+        Collector(window)
         # only now: a process that loads torch would compete with the first paint
         window.bridge.start()
         if startup_time:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 from pathlib import Path
 
@@ -21,6 +22,22 @@ def pytest_configure() -> None:
     missing = doctor.missing_libraries(window=False)
     if missing:
         pytest.exit(doctor.sentence(missing), returncode=1)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Let nobody but the main thread look for garbage where there are widgets, as in the program.
+
+    Elsewhere Python may look again, once no widgets are left over.
+    """
+    if "qapp" in getattr(item, "fixturenames", ()):
+        from app.garbage import collect_due
+
+        gc.disable()
+        collect_due()
+    elif not gc.isenabled():
+        gc.collect()
+        gc.enable()
 
 
 @pytest.fixture(scope="session")

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from PySide6.QtGui import QUndoCommand
-
 from widgets.session import Session
+from widgets.undo import Command
 
 
-class RenameItem(QUndoCommand):
+class RenameItem(Command):
     """Give an item another name."""
 
     def __init__(self, session: Session, item: Any, name: str) -> None:
@@ -28,7 +27,7 @@ class RenameItem(QUndoCommand):
         self.session.items_changed.emit(self.kind)
 
 
-class RemoveItem(QUndoCommand):
+class RemoveItem(Command):
     """Move an item to the project's bin."""
 
     def __init__(self, session: Session, item: Any) -> None:
@@ -44,10 +43,8 @@ class RemoveItem(QUndoCommand):
         self.session.items_changed.emit(self.kind)
 
 
-class AddItems(QUndoCommand):
+class AddItems(Command):
     """Items that are in the project already; undo takes them out again."""
-
-    # One command for several items: children of a QUndoStack macro crash PySide6 6.11.
 
     def __init__(self, session: Session, items: list[Any], text: str = "") -> None:
         super().__init__(text or f"Add {items[0].name}")

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from contextlib import suppress
 
-from PySide6.QtGui import QUndoCommand
-
 from widgets.session import Session
+from widgets.undo import Command
 
 ENDINGS = {1: "st", 2: "nd", 3: "rd"}
 
@@ -35,7 +34,7 @@ def place_text(place: int) -> str:
     return f"waits, {place}{ending} in line"
 
 
-class MoveJob(QUndoCommand):
+class MoveJob(Command):
     """Put a waiting job at another place in the line, 1 = next.
 
     Undo puts it behind those that were before it and still wait. Once it runs there is nothing
@@ -65,7 +64,7 @@ class MoveJob(QUndoCommand):
             self.session.message.emit("This job does not wait any more.", "info")
 
 
-class CancelJob(QUndoCommand):
+class CancelJob(Command):
     """Take a waiting job out of the line. Undo brings its item back and hands it in again, last."""
 
     def __init__(self, session: Session, job: str) -> None:

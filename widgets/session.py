@@ -12,11 +12,11 @@ from typing import Any
 
 import numpy as np
 from PySide6.QtCore import QObject, Signal
-from PySide6.QtGui import QUndoStack
 
 from core.molecule import Molecule
 from core.units import ENERGY_UNITS, EnergyUnit
 from widgets.later import Later
+from widgets.undo import UndoStack
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,7 +71,7 @@ class Session(QObject):
         self.devices: dict[str, str] = {}  # "cpu", "cuda:0" -> what it is; empty until told
         self.unit: EnergyUnit = ENERGY_UNITS["kcal/mol"]
         self.dark = False
-        self.undo = QUndoStack(self)
+        self.undo = UndoStack(self)
         self.later = Later(self)  # what nobody waits for, a piece at a time
         self.geometries: Geometries | None = None
         self.frame = 0

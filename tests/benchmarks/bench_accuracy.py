@@ -63,14 +63,15 @@ def threebpa(data: Path, key: str) -> dict[str, Any]:
     from ase.io import read, write
 
     folder = data / "3bpa"
-    train, mixed = (next(folder.rglob(f"*{n}*xyz")) for n in ("train_300K", "train_mixedT"))
+    names = ("train_300K", "train_mixedT", "iso_atoms")
+    train, mixed, atoms = (next(folder.rglob(f"*{n}*xyz")) for n in names)
     seen = {f.positions.round(6).tobytes() for f in read(train, ":")}
     frames = read(mixed, ":")
     settings = [w for s in peers.SETTINGS.get(key, ()) for w in ("--set", s)]
     with tempfile.TemporaryDirectory() as out:
         model = f"{out}/m.npz"
         found = pescape("fit", str(train), "--field", key, "--train", "500", "--valid", "0",
-                        *settings, "--out", model)  # fmt: skip
+                        "--isolated", str(atoms), *settings, "--out", model)  # fmt: skip
         found["blocks"] = []
         for block in (slice(0, 167), slice(167, 333), slice(333, 500)):
             fresh = [f for f in frames[block] if f.positions.round(6).tobytes() not in seen]

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 from PySide6.QtCore import Qt, Signal
-from PySide6.QtGui import QUndoCommand
 from PySide6.QtWidgets import QFileDialog, QHBoxLayout, QSizePolicy, QVBoxLayout, QWidget
 
 from core.analyses.isolated_atoms import IsolatedAtoms, IsolatedSpec
@@ -18,6 +17,7 @@ from widgets.forms import Choice
 from widgets.later import Refill
 from widgets.naming import named, push_button, text_label, tool_button
 from widgets.session import Session
+from widgets.undo import Command
 
 FILTER = "Single atoms (*.extxyz *.xyz *.exyz *.db *.traj);;All files (*)"
 TIP = (
@@ -36,7 +36,7 @@ def energies_html(energies: dict[str, float], unit: EnergyUnit) -> str:
     return f"<table><tr><td>Atom</td>{cell}{unit.label}</td></tr>{rows}</table>" if rows else ""
 
 
-class SetAtoms(QUndoCommand):
+class SetAtoms(Command):
     """Energies of free atoms that are in a data set already; undo puts back what was there."""
 
     def __init__(self, section: AtomsSection, item: Any, result: IsolatedAtoms) -> None:

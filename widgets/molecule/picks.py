@@ -7,7 +7,6 @@ from collections.abc import Sequence
 
 import numpy as np
 from PySide6.QtCore import Qt, Signal
-from PySide6.QtGui import QUndoCommand
 from PySide6.QtWidgets import (
     QHBoxLayout,
     QLineEdit,
@@ -22,11 +21,12 @@ from core.molecule import Molecule
 from widgets.molecule.measure import KINDS, atoms_name, value_text
 from widgets.naming import named, text_label, tool_button
 from widgets.session import Session
+from widgets.undo import Command
 
 INVITATION = "Click atoms to measure, or a bond to make it an axis."
 
 
-class SetAxis(QUndoCommand):
+class SetAxis(Command):
     """Make a dihedral axis 1 or 2 of the surface."""
 
     def __init__(self, session: Session, which: int, atoms: tuple[int, ...] | None) -> None:

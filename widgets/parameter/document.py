@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from PySide6.QtCore import QObject, Signal
-from PySide6.QtGui import QUndoCommand, QUndoStack
 
 from core.analyses.parameters import Flag, Parameters
 from widgets.parameter import rows
 from widgets.parameter.rows import Key
+from widgets.undo import Command, UndoStack
 
 if TYPE_CHECKING:
     from core.mm.topology import Topology
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 Flags = dict[Key, Flag]
 
 
-class EditParameters(QUndoCommand):
+class EditParameters(Command):
     """One edit; undo puts back the terms and flags as they were before it."""
 
     def __init__(self, document: Document, text: str, topology: Topology, flags: Flags) -> None:
@@ -42,7 +42,7 @@ class Document(QObject):
     drafted = Signal(object)  # Topology as it would be: while a slider is dragged
 
     def __init__(
-        self, parameters: Parameters, stack: QUndoStack, parent: QObject | None = None
+        self, parameters: Parameters, stack: UndoStack, parent: QObject | None = None
     ) -> None:
         super().__init__(parent)
         self.parameters, self.stack = parameters, stack

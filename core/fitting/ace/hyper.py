@@ -66,11 +66,11 @@ class ACEHyper:
         0.0,
         label="Weight of angular degree",
         help="Degree = n + weight x l: more of it gives finer radial and coarser angular detail; "
-        "0 = 0.5 for small molecules, 0.35 for others.",
+        "0 = 0.3, with a small basis 0.5.",
         low=0.0,
         high=8.0,
         advanced=True,
-        automatic="0.5 for small molecules, else 0.35",
+        automatic="0.3, with a small basis 0.5",
     )
     inner: float = hyper(
         0.6,

@@ -84,7 +84,6 @@ def resolve(portions: Sequence[Portion], hyper: Any) -> Setup:
     """
     molecules = [p.numbers for p in portions]
     elements = elements_of(portions)
-    n_atoms = max(map(len, molecules))
     sizes = [(len(p.numbers), len(p.split.train)) for p in portions]
     cutoff = reach(sizes, hyper)
     least = np.full(pair_count(len(elements)), np.inf)
@@ -100,7 +99,7 @@ def resolve(portions: Sequence[Portion], hyper: Any) -> Setup:
         return Setup(
             elements=elements,
             degrees=degrees,
-            w_y=angular(n_atoms, hyper),
+            w_y=angular(sizes, hyper),
             cutoff=cutoff,
             pair_cutoff=max(hyper.pair_cutoff, cutoff),
             less=fewer(molecules, elements, hyper),
@@ -211,11 +210,12 @@ def _rows(sizes: Sequence[tuple[int, int]]) -> int:
     return sum(frames * (3 * atoms - 5) for atoms, frames in sizes)
 
 
-def angular(n_atoms: int, hyper: Any) -> float:
+def angular(sizes: Sequence[tuple[int, int]], hyper: Any) -> float:
     """Weight of the angular degree. Raises ForceFieldError below 0.1."""
     if 0 < hyper.w_y < 0.1:
         raise ForceFieldError("linear ACE: the weight of angular degree is 0 (automatic) or >= 0.1")
-    return float(hyper.w_y or (0.5 if n_atoms <= SMALL else 0.35))
+    small = max(n for n, _ in sizes) <= SMALL and _target(sizes, hyper) < FAR
+    return float(hyper.w_y or (0.5 if small else 0.3))
 
 
 def fewer(molecules: Sequence[np.ndarray], elements: np.ndarray, hyper: Any) -> tuple[float, ...]:
@@ -241,16 +241,16 @@ def expected_columns(sizes: Sequence[tuple[np.ndarray, int]], hyper: Any) -> int
     """
     molecules = [numbers for numbers, _ in sizes]
     elements = np.unique(np.concatenate(molecules))
-    n_atoms = max(map(len, molecules))
+    counts = [(len(numbers), frames) for numbers, frames in sizes]
     ones = np.ones(pair_count(len(elements)))
     most = most_neighbours(molecules, elements)
 
     def setup(degrees: tuple[float, ...]) -> Setup:
         n = hyper.pair_functions
-        w_y, less = angular(n_atoms, hyper), fewer(molecules, elements, hyper)
+        w_y, less = angular(counts, hyper), fewer(molecules, elements, hyper)
         return Setup(elements, degrees, w_y, 5.0, ones, 0.5 * ones, n, most, 5.0, less)
 
-    return setup(_degrees(setup, [(len(n), k) for n, k in sizes], hyper)).columns()
+    return setup(_degrees(setup, counts, hyper)).columns()
 
 
 def _level(level: float, order: int) -> tuple[float, ...]:
