@@ -28,7 +28,7 @@ class ACEHyper:
         advanced=True,
     )
     hydrogen: float = hyper(
-        2.0,
+        3.0,
         label="Degrees less around H",
         help="Hydrogens see what their neighbours see; heavier atoms need the functions more.",
         low=0.0,

@@ -18,7 +18,7 @@ from core.forcefields.base import ForceFieldError
 SPEED = 60e9  # float64 operations per second that two cores reach in large products
 MEMORY_BASE = 7e8  # bytes that torch, a block of rows and the data take anyway
 FEWEST, MOST = 300, 17_000  #: functions of a basis chosen by itself
-MOST_LARGE = 20_000  #: the same for molecules above SMALL
+MOST_LARGE = 22_000  #: the same for molecules above SMALL
 PER_ROW = 1.5  #: functions per equation in a basis chosen by itself
 SMALL = 12  #: atoms up to which 5 Å are resolved by a basis of any size
 FAR = 5_000  #: functions from which it pays to see beyond NEAR in a larger molecule

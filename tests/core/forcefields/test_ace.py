@@ -195,7 +195,7 @@ def test_estimate_grows_with_the_basis_and_the_data():
 def test_functions_go_to_the_elements_with_many_surroundings():
     """3BPA, C12 H12 N2 O: N and O have one or two surroundings, carbon twelve."""
     numbers = np.array([6] * 12 + [1] * 12 + [7] * 2 + [8])
-    elements, values = np.unique(numbers), hyper_from(ACE, {"rare": 3.0})
+    elements, values = np.unique(numbers), hyper_from(ACE, {"rare": 3.0, "hydrogen": 2.0})
     assert fewer([numbers], elements, values) == pytest.approx((2.0, 0.0, np.log2(6), 3.0))
     assert fewer([ETHANOL.numbers], np.array([1, 6, 8]), values) == (2.0, 0.0, 0.0)
     plain, rare = (hyper_from(ACE, {"degrees": "6 6 4", "rare": x}) for x in (0.0, 2.0))
