@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 import itertools
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeVar
 
 import numpy as np
+from PySide6.QtWidgets import QWidget
 
 from core.analyses.errors import Errors
 from core.analyses.fit import Fit, FitSpec
 from core.dataset import Dataset, Split
+from core.engine.context import Context
 from core.engine.events import Event
 from core.forcefields.info import Info, Parameter
 from core.project import Project
 from tests.molecules import ETHANOL, ethanol_frames
+from widgets.panels.training import TrainingPanel
 from widgets.session import Job, Session
+
+Shown = TypeVar("Shown", bound=QWidget)
 
 SGDML = Info(
     "sgdml", "sGDML", "ML", doi="10.1063/5.0023005", about="A kernel model.", trainable=True,
@@ -76,6 +82,13 @@ class Lab:
             self.session.queue_changed.emit()
         self.session.job_event.emit(job, Event(job, 0, 0.0, kind, fraction, payload))
 
+    def answer(self, kind: type, run: Callable) -> Any:
+        """The last job of this kind does what the worker would do with `run`; its result."""
+        job = self.jobs(kind)[-1]
+        result = run(self.specs[job], Context())
+        self.say(job, "done", result=result)
+        return result
+
     def finish_fit(self, job: str, force_mae: float = 0.04) -> Fit:
         """The fit's record appears, then `done`."""
         spec = self.specs[job]
@@ -91,6 +104,31 @@ class Lab:
         self.project.save(item, make_fit(item, spec, force_mae))
         self.project.note_job(item.id, spec)
         return item
+
+
+def show(qtbot, widget: Shown, *size: int) -> Shown:
+    """The widget, on the screen in this size (width and height in pixels)."""
+    qtbot.addWidget(widget)
+    if size:
+        widget.resize(*size)
+    widget.show()
+    return widget
+
+
+def training_panel(qtbot, lab: Lab) -> TrainingPanel:
+    """On the screen, with its data set read: 20 frames to train on and 5 to validate."""
+    made = show(qtbot, TrainingPanel(lab.session), 900, 640)
+    qtbot.waitUntil(lambda: made.form.dataset is not None)
+    made.form.n_train.set_value(20)
+    made.form.n_valid.set_value(5)
+    return made
+
+
+def look_at(qtbot, panel: TrainingPanel, lab: Lab, item) -> None:
+    """Select a fit that has just come, until the panel shows it."""
+    lab.session.items_changed.emit("fits")
+    lab.session.item_selected.emit(item.id)
+    qtbot.waitUntil(lambda: panel.result.fit is not None)
 
 
 def make_errors(label: str, force_mae: float, n: int = 20) -> Errors:

@@ -19,7 +19,8 @@ from core.engine.context import Context
 from core.forcefields.info import Info, Parameter
 from core.mm.topology import Topology
 from core.units import KCAL_MOL
-from tests.widgets.lab import Lab, make_errors
+from tests.widgets.lab import Lab, make_errors, show
+from widgets.panels.parameters import ParametersPanel
 
 RUN = {
     ParametersSpec: parameters.run,
@@ -64,6 +65,14 @@ class Working(Lab):
         self.say(job, "done", 1.0, result=refit)
         self.session.items_changed.emit("fits")
         return refit
+
+
+def editor(qtbot, lab: Working, *size: int) -> ParametersPanel:
+    """On the screen, with the terms of ethanol and all it asks answered."""
+    made = show(qtbot, ParametersPanel(lab.session), *size)
+    qtbot.waitUntil(lambda: bool(lab.jobs(ParametersSpec)))
+    lab.work()
+    return made
 
 
 def stronger(topology: Topology, factor: float = 2.0) -> Topology:

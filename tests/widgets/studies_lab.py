@@ -6,6 +6,7 @@ from PySide6.QtCore import Qt
 
 from core.analyses.learning import LearningPoint
 from core.units import ENERGY_UNITS
+from tests.widgets.lab import show
 from widgets.panels.studies import StudiesPanel
 
 LEFT = Qt.MouseButton.LeftButton
@@ -14,10 +15,7 @@ KCAL = ENERGY_UNITS["kcal/mol"]
 
 def make_panel(qtbot, lab) -> StudiesPanel:
     """On the screen, with its data set read."""
-    made = StudiesPanel(lab.session)
-    qtbot.addWidget(made)
-    made.resize(900, 640)
-    made.show()
+    made = show(qtbot, StudiesPanel(lab.session), 900, 640)
     qtbot.waitUntil(lambda: all(f.data.dataset is not None for f in made.forms))
     return made
 

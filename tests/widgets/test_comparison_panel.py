@@ -13,7 +13,7 @@ from core.analyses.uncertainty import figures
 from core.fieldref import FieldRef
 from core.storage import load
 from core.units import ENERGY_UNITS
-from tests.widgets.lab import Lab, make_errors
+from tests.widgets.lab import make_errors, show
 from widgets.panels.comparison import ComparisonPanel, fair_frames
 from widgets.uncertainty import FLOOR
 
@@ -21,19 +21,8 @@ LEFT = Qt.MouseButton.LeftButton
 
 
 @pytest.fixture
-def lab(qtbot, tmp_path):
-    made = Lab(tmp_path)
-    yield made
-    made.project.close()
-
-
-@pytest.fixture
 def panel(qtbot, lab):
-    made = ComparisonPanel(lab.session)
-    qtbot.addWidget(made)
-    made.resize(900, 400)
-    made.show()
-    return made
+    return show(qtbot, ComparisonPanel(lab.session), 900, 400)
 
 
 def wait_rows(qtbot, panel, n: int) -> None:

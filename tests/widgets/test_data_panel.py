@@ -4,14 +4,11 @@ import dataclasses
 import itertools
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 from core.analyses.importing import Imported, Report
 from core.analyses.model_import import ModelImportSpec
-from core.dataset import Dataset
 from core.engine.events import Event
-from core.molecule import Molecule
 from core.project import Project
 from widgets.panels.data import DataPanel
 from widgets.report_text import report_html
@@ -27,13 +24,6 @@ REPORT = Report(
     unit_reason="-2081 eV per molecule fits water",
     force_sign="ok",
 )
-
-
-@pytest.fixture
-def water():
-    positions = np.array([[[0.0, 0, 0], [0.96, 0, 0], [-0.24, 0.93, 0]]] * 3)
-    molecule = Molecule("water", np.array([8, 1, 1]), positions[0])
-    return Dataset("water", molecule, positions, energies=np.arange(3.0))
 
 
 @pytest.fixture

@@ -17,7 +17,7 @@ from core.forcefields.info import Info
 from core.geometry import measure, rotate_dihedral
 from core.units import ENERGY_UNITS, KB, KCAL_MOL
 from tests.molecules import ETHANOL, HYDROXYL, METHYL
-from tests.widgets.lab import MMFF, Lab
+from tests.widgets.lab import MMFF, show
 from widgets.panels.dynamics import DynamicsPanel
 from widgets.run.data import RunData
 from widgets.session import Geometries
@@ -26,18 +26,14 @@ AXES = (HYDROXYL, METHYL)
 
 
 @pytest.fixture
-def lab(tmp_path):
-    made = Lab(tmp_path)
-    made.session.axes = AXES
-    return made
+def lab(lab):
+    lab.session.axes = AXES
+    return lab
 
 
 @pytest.fixture
 def panel(lab, qtbot):
-    made = DynamicsPanel(lab.session)
-    qtbot.addWidget(made)
-    made.resize(700, 560)
-    made.show()
+    made = show(qtbot, DynamicsPanel(lab.session), 700, 560)
     qtbot.waitUntil(lambda: not made.form.problem(), timeout=5000)
     return made
 

@@ -9,16 +9,10 @@ from core.dataset import Dataset
 from core.forcefields.info import Info
 from core.molecule import Molecule
 from tests.molecules import ETHANOL, ethanol_frames
-from tests.widgets.lab import Lab
 from widgets.field_list import FieldCombo, FieldList
 
 WATER = Molecule("water", np.array([8, 1, 1]), np.eye(3))
 NUMBERS = tuple(int(z) for z in ETHANOL.numbers)
-
-
-@pytest.fixture
-def lab(tmp_path):
-    return Lab(tmp_path)
 
 
 @pytest.fixture

@@ -15,9 +15,8 @@ from core.forcefields.load import Model
 from core.storage import save
 from core.units import ENERGY_UNITS
 from tests.molecules import ETHANOL
-from tests.widgets.lab import MMFF, SGDML, UFF, Lab, make_fit
+from tests.widgets.lab import MMFF, SGDML, UFF, look_at, make_fit, training_panel
 from widgets.fit.symmetry import cycles, cycles_text, read_permutations, skipped_cycles
-from widgets.panels.training import TrainingPanel
 from widgets.training.delta import settings_from, settings_text
 
 LEFT = Qt.MouseButton.LeftButton
@@ -30,23 +29,14 @@ METHYLENE_SWAP = np.array([0, 1, 2, 3, 4, 5, 7, 6, 8])
 
 
 @pytest.fixture
-def lab(qtbot, tmp_path):
-    made = Lab(tmp_path)
-    made.session.catalog = (SKIPPING, COMPOSITE, MMFF, UFF)
-    yield made
-    made.project.close()
+def lab(lab):
+    lab.session.catalog = (SKIPPING, COMPOSITE, MMFF, UFF)
+    return lab
 
 
 @pytest.fixture
 def panel(qtbot, lab):
-    made = TrainingPanel(lab.session)
-    qtbot.addWidget(made)
-    made.resize(900, 640)
-    made.show()
-    qtbot.waitUntil(lambda: made.form.dataset is not None)
-    made.form.n_train.set_value(20)
-    made.form.n_valid.set_value(5)
-    return made
+    return training_panel(qtbot, lab)
 
 
 def add_fit(lab, name="sGDML 10", *, permutations=None, sigma=(), **hyper):
@@ -66,12 +56,6 @@ def add_fit(lab, name="sGDML 10", *, permutations=None, sigma=(), **hyper):
     lab.project.save(item, dataclasses.replace(fit, errors=errors))
     lab.project.note_job(item.id, spec)
     return item
-
-
-def look_at(qtbot, panel, lab, item) -> None:
-    lab.session.items_changed.emit("fits")
-    lab.session.item_selected.emit(item.id)
-    qtbot.waitUntil(lambda: panel.result.fit is not None)
 
 
 # -- errors -----------------------------------------------------------------------------------

@@ -9,27 +9,16 @@ import pytest
 from core.analyses import isolated_atoms
 from core.analyses.importing import ImportSpec
 from core.analyses.isolated_atoms import IsolatedSpec
-from core.engine.context import Context
 from core.units import ENERGY_UNITS
-from tests.widgets.lab import Lab
+from tests.widgets.lab import show
 from widgets.panels.data import DataPanel
 
 HYDROGEN = "1\nProperties=species:S:1:pos:R:3 energy=-13.6\nH 0 0 0\n"
 
 
 @pytest.fixture
-def lab(qtbot, tmp_path):
-    made = Lab(tmp_path)
-    yield made
-    made.project.close()
-
-
-@pytest.fixture
 def section(qtbot, lab):
-    panel = DataPanel(lab.session)
-    qtbot.addWidget(panel)
-    panel.resize(240, 400)
-    panel.show()
+    panel = show(qtbot, DataPanel(lab.session), 240, 400)
     panel.atoms.fold.click()
     panel.atoms.panel = panel
     return panel.atoms
@@ -37,11 +26,10 @@ def section(qtbot, lab):
 
 def work(lab) -> None:
     """Do what the worker would do with the last job."""
-    job = lab.jobs(IsolatedSpec)[-1]
     try:
-        lab.say(job, "done", result=isolated_atoms.run(lab.specs[job], Context()))
+        lab.answer(IsolatedSpec, isolated_atoms.run)
     except ValueError as error:
-        lab.say(job, "failed", message=str(error))
+        lab.say(lab.jobs(IsolatedSpec)[-1], "failed", message=str(error))
 
 
 def stored(lab) -> dict[str, float]:

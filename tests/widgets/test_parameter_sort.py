@@ -4,25 +4,15 @@ from __future__ import annotations
 
 import pytest
 
-from core.analyses.parameters import ParametersSpec
-from tests.molecules import HYDROXYL, METHYL
-from tests.widgets.refit_lab import Working
-from widgets.panels.parameters import ParametersPanel
+from tests.molecules import HYDROXYL
+from tests.widgets.refit_lab import editor
 from widgets.parameter import rows
 from widgets.parameter.table import FORCE, HEADS, PHASE, TERM
 
 
 @pytest.fixture
-def panel(qtbot, tmp_path):
-    lab = Working(tmp_path)
-    lab.session.axes = (HYDROXYL, METHYL)
-    made = ParametersPanel(lab.session)
-    qtbot.addWidget(made)
-    made.show()
-    qtbot.waitUntil(lambda: bool(lab.jobs(ParametersSpec)))
-    lab.work()
-    yield made
-    lab.project.close()
+def panel(qtbot, working):
+    return editor(qtbot, working)
 
 
 def tops(panel) -> list[str]:

@@ -15,8 +15,8 @@ from core.analyses.parameters import Flag, ParametersSpec
 from core.analyses.topology_saving import SaveTopologySpec
 from core.engine.context import Context
 from core.units import ENERGY_UNITS, KCAL_MOL
-from tests.molecules import ETHANOL, HYDROXYL, METHYL
-from tests.widgets.refit_lab import Working
+from tests.molecules import ETHANOL, HYDROXYL
+from tests.widgets.lab import show
 from widgets.panels.parameters import ParametersPanel
 from widgets.parameter import rows
 from widgets.parameter.bar import MAP
@@ -27,11 +27,8 @@ LEFT = Qt.MouseButton.LeftButton
 
 
 @pytest.fixture
-def lab(qtbot, tmp_path):
-    made = Working(tmp_path)
-    made.session.axes = (HYDROXYL, METHYL)
-    yield made
-    made.project.close()
+def lab(working):
+    return working
 
 
 @pytest.fixture
@@ -71,9 +68,7 @@ def choose(panel, keys) -> None:
 # -- states -----------------------------------------------------------------------------------
 def test_without_a_molecule_it_says_what_to_do(qtbot, lab):
     lab.project.remove(lab.data.id)
-    made = ParametersPanel(lab.session)
-    qtbot.addWidget(made)
-    made.show()
+    made = show(qtbot, ParametersPanel(lab.session))
     assert made.states.message.title.text() == "No molecule yet"
     assert not lab.jobs(ParametersSpec)
 

@@ -10,27 +10,18 @@ from core.analyses.parameter_scan import ParameterScanSpec
 from core.analyses.parameters import ParametersSpec
 from core.dataset import Dataset
 from core.engine.context import Context
-from tests.molecules import HYDROXYL, METHYL
-from tests.widgets.refit_lab import Working
-from widgets.panels.parameters import ParametersPanel
+from tests.widgets.refit_lab import editor
 from widgets.parameter import bar as parameter_bar
 
 
 @pytest.fixture
-def lab(qtbot, tmp_path):
-    made = Working(tmp_path)
-    made.session.axes = (HYDROXYL, METHYL)
-    yield made
-    made.project.close()
+def lab(working):
+    return working
 
 
 @pytest.fixture
 def panel(qtbot, lab):
-    made = ParametersPanel(lab.session)
-    qtbot.addWidget(made)
-    made.show()
-    qtbot.waitUntil(lambda: bool(lab.jobs(ParametersSpec)))
-    lab.work()
+    made = editor(qtbot, lab)
     assert made.plots.current is not None
     return made
 

@@ -10,13 +10,12 @@ from PySide6.QtCore import Qt
 
 from core.analyses import surface_tools as tools
 from core.analyses.parameter_scan import ParameterScanSpec
-from core.analyses.parameters import Flag, ParametersSpec
+from core.analyses.parameters import Flag
 from core.analyses.refit import ParameterChange, RefitSpec
 from core.units import ENERGY_UNITS, KCAL_MOL
 from tests.molecules import HYDROXYL, METHYL, labelled
 from tests.tolerances import BATCH_EQUALS_SINGLE
-from tests.widgets.refit_lab import GAFF, Working, energies, make_refit, stronger
-from widgets.panels.parameters import ParametersPanel
+from tests.widgets.refit_lab import GAFF, editor, energies, make_refit, stronger
 from widgets.parameter import rows
 from widgets.parameter.bar import MAP
 from widgets.parameter.document import same_terms
@@ -28,23 +27,15 @@ from widgets.surface.overlays import PointReader
 
 
 @pytest.fixture
-def lab(qtbot, tmp_path):
-    made = Working(tmp_path)
-    made.session.axes = (HYDROXYL, METHYL)
-    made.session.catalog = (*made.session.catalog, GAFF)
-    yield made
-    made.project.close()
+def lab(working):
+    working.session.catalog = (*working.session.catalog, GAFF)
+    return working
 
 
 @pytest.fixture
 def panel(qtbot, lab):
     """The editor on ethanol, with a labelled scan of the hydroxyl's torsion."""
-    made = ParametersPanel(lab.session)
-    qtbot.addWidget(made)
-    made.resize(800, 600)
-    made.show()
-    qtbot.waitUntil(lambda: bool(lab.jobs(ParametersSpec)))
-    lab.work()
+    made = editor(qtbot, lab, 800, 600)
     scan = labelled(made.plots.scan.positions, key="mmff94")
     item = lab.project.add("datasets", "scan", dataclasses.replace(scan, forces=None))
     lab.session.items_changed.emit("datasets")
@@ -343,11 +334,7 @@ def test_earlier_fits_are_read_from_the_project_and_damaged_ones_told(qtbot, lab
 
     record = dataclasses.replace(make_refit(dataclasses.replace(spec, out="")), molecule=water)
     storage.save(other.folder / "refit.npz", record)
-    again = ParametersPanel(lab.session)
-    qtbot.addWidget(again)
-    again.show()
-    qtbot.waitUntil(lambda: bool(lab.jobs(ParametersSpec)))
-    lab.work()
+    again = editor(qtbot, lab)
     table = again.refit.history
     qtbot.waitUntil(lambda: len(table.shown()) == 2)
     assert [r[0] for r in table.shown()] == ["the good one", "start: GAFF"]

@@ -10,19 +10,11 @@ import pytest
 from core.analyses.estimate import Estimate, EstimateSpec
 from core.analyses.learning import Learning, LearningSpec
 from core.units import ENERGY_UNITS
-from tests.widgets.lab import Lab
 from tests.widgets.studies_lab import KCAL, LEFT, choose, finish, make_panel, point, press, showing
 from widgets.study.learning_form import ladder
 from widgets.study.plot import LogAxis
 from widgets.study.styles import distinct
 from widgets.training.split import REGION
-
-
-@pytest.fixture
-def lab(qtbot, tmp_path):
-    made = Lab(tmp_path)
-    yield made
-    made.project.close()
 
 
 @pytest.fixture

@@ -15,20 +15,13 @@ from core.analyses.learning import Learning, LearningSpec
 from core.analyses.search import Range, Search, SearchSpec, Trial
 from core.dataset import Split
 from core.engine.events import Event
-from tests.widgets.lab import SGDML, Lab
+from tests.widgets.lab import SGDML
 from tests.widgets.studies_lab import KCAL, LEFT, choose, finish, make_panel, point, press, showing
 from widgets.panels.studies import StudiesPanel
 from widgets.study.ranges import proposed
 from widgets.study.scores import Scores
 
 BUSY_AT_MOST = 0.15  # s of processor time: 50 ms on a quiet machine, tests share theirs
-
-
-@pytest.fixture
-def lab(qtbot, tmp_path):
-    made = Lab(tmp_path)
-    yield made
-    made.project.close()
 
 
 @pytest.fixture

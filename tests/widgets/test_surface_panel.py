@@ -18,7 +18,7 @@ from core.fieldref import FieldRef
 from core.geometry import rotate_dihedral
 from core.units import ENERGY_UNITS, KCAL_MOL
 from tests.molecules import ETHANOL
-from tests.widgets.lab import Lab
+from tests.widgets.lab import show
 from widgets.panels.surface import SurfacePanel
 from widgets.session import Geometries
 
@@ -55,16 +55,8 @@ def result(spec: SurfaceSpec, failed: dict[int, list[int]] | None = None) -> Sur
 
 
 @pytest.fixture
-def lab(tmp_path):
-    return Lab(tmp_path)
-
-
-@pytest.fixture
 def panel(lab, qtbot):
-    made = SurfacePanel(lab.session)
-    qtbot.addWidget(made)
-    made.resize(700, 560)
-    made.show()
+    made = show(qtbot, SurfacePanel(lab.session), 700, 560)
     qtbot.waitUntil(lambda: not made.form.problem(), timeout=5000)
     return made
 
@@ -338,8 +330,7 @@ def test_what_cannot_be_computed_is_said_beside_the_button(panel, change, what):
     assert not panel.compute.isEnabled()
 
 
-def test_without_a_molecule_the_panel_says_what_to_do(tmp_path, qtbot):
-    lab = Lab(tmp_path)
+def test_without_a_molecule_the_panel_says_what_to_do(lab, qtbot):
     lab.project.remove(lab.data.id)
     panel = SurfacePanel(lab.session)
     qtbot.addWidget(panel)

@@ -11,7 +11,7 @@ from PySide6.QtCore import Qt
 from core.analyses.estimate import Estimate, EstimateSpec
 from core.analyses.fit import FitSpec
 from core.units import ENERGY_UNITS
-from tests.widgets.lab import Lab
+from tests.widgets.lab import look_at, training_panel
 from widgets.panels.training import TrainingPanel
 from widgets.training.form import METHODS
 
@@ -19,22 +19,8 @@ LEFT = Qt.MouseButton.LeftButton
 
 
 @pytest.fixture
-def lab(qtbot, tmp_path):
-    made = Lab(tmp_path)
-    yield made
-    made.project.close()
-
-
-@pytest.fixture
 def panel(qtbot, lab):
-    made = TrainingPanel(lab.session)
-    qtbot.addWidget(made)
-    made.resize(900, 640)
-    made.show()
-    qtbot.waitUntil(lambda: made.form.dataset is not None)
-    made.form.n_train.set_value(20)
-    made.form.n_valid.set_value(5)
-    return made
+    return training_panel(qtbot, lab)
 
 
 def press_train(qtbot, panel, lab) -> str:
@@ -129,14 +115,12 @@ def test_too_large_a_fit_is_warned_of_and_a_refused_one_not_started(qtbot, panel
     assert not panel.form.train.isEnabled()
 
 
-def test_without_data_there_is_an_invitation(qtbot, tmp_path):
-    lab = Lab(tmp_path)
+def test_without_data_there_is_an_invitation(qtbot, lab):
     lab.project.remove(lab.data.id)
     panel = TrainingPanel(lab.session)
     qtbot.addWidget(panel)
     assert "Open a file" in panel.form.problem.text()
     assert "Train" in panel.states.message.title.text()
-    lab.project.close()
 
 
 # -- a fit ------------------------------------------------------------------------------------
@@ -250,9 +234,7 @@ def test_a_curve_that_jumps_back_is_drawn_from_left_to_right_in_the_screens_unit
 
 def test_details_tell_how_it_was_made(qtbot, panel, lab):
     item = lab.add_fit("sGDML 10")
-    lab.session.items_changed.emit("fits")
-    lab.session.item_selected.emit(item.id)
-    qtbot.waitUntil(lambda: panel.result.fit is not None)
+    look_at(qtbot, panel, lab, item)
     facts = dict(panel.result.details.shown())
     assert facts["permutations"] == "6"
     assert facts["training frames"] == "10"

@@ -12,12 +12,10 @@ from core.analyses import splitting
 from core.analyses.fit import FitSpec
 from core.analyses.splitting import Splitting, SplittingSpec
 from core.dataset import Split
-from core.engine.context import Context
 from core.fitting.partitions import region_from
 from core.units import ENERGY_UNITS
 from tests.molecules import ETHANOL, HYDROXYL, METHYL
-from tests.widgets.lab import Lab
-from widgets.panels.training import TrainingPanel
+from tests.widgets.lab import training_panel
 from widgets.split_view import REST, SplitView
 from widgets.training.split import REGION, region_problem
 
@@ -26,22 +24,8 @@ CHOSEN = Split(np.arange(12), np.arange(12, 15), np.arange(15, 35), 0, "flatteni
 
 
 @pytest.fixture
-def lab(qtbot, tmp_path):
-    made = Lab(tmp_path)
-    yield made
-    made.project.close()
-
-
-@pytest.fixture
 def panel(qtbot, lab):
-    made = TrainingPanel(lab.session)
-    qtbot.addWidget(made)
-    made.resize(900, 640)
-    made.show()
-    qtbot.waitUntil(lambda: made.form.dataset is not None)
-    made.form.n_train.set_value(20)
-    made.form.n_valid.set_value(5)
-    return made
+    return training_panel(qtbot, lab)
 
 
 def answer(qtbot, panel, lab) -> Splitting:
@@ -50,10 +34,7 @@ def answer(qtbot, panel, lab) -> Splitting:
     before = len(lab.jobs(SplittingSpec))
     panel.preview.ask()
     qtbot.waitUntil(lambda: len(lab.jobs(SplittingSpec)) > before)
-    job = lab.jobs(SplittingSpec)[-1]
-    result = splitting.run(lab.specs[job], Context())
-    lab.say(job, "done", result=result)
-    return result
+    return lab.answer(SplittingSpec, splitting.run)
 
 
 # -- the form ---------------------------------------------------------------------------------

@@ -15,10 +15,9 @@ from core.dataset import Dataset, Split
 from core.molecule import Molecule
 from core.units import ENERGY_UNITS
 from tests.molecules import ETHANOL
-from tests.widgets.lab import GAP, SGDML, Lab, make_errors, make_fit
+from tests.widgets.lab import GAP, SGDML, look_at, make_errors, make_fit, training_panel
 from widgets.field_list import trained
 from widgets.panels.comparison import fair_frames
-from widgets.panels.training import TrainingPanel
 from widgets.surface.overlays import PointReader
 
 LEFT = Qt.MouseButton.LeftButton
@@ -53,25 +52,16 @@ def combined(lab, water, *, n: int = 12) -> tuple:
 
 
 @pytest.fixture
-def lab(qtbot, tmp_path):
-    made = Lab(tmp_path)
+def lab(lab):
     gap = dataclasses.replace(GAP, combines=True)
-    made.session.catalog = (SGDML, gap, *made.session.catalog[2:])
-    made.water = made.project.add("datasets", "water", water_data())
-    yield made
-    made.project.close()
+    lab.session.catalog = (SGDML, gap, *lab.session.catalog[2:])
+    lab.water = lab.project.add("datasets", "water", water_data())
+    return lab
 
 
 @pytest.fixture
 def panel(qtbot, lab):
-    made = TrainingPanel(lab.session)
-    qtbot.addWidget(made)
-    made.resize(900, 640)
-    made.show()
-    qtbot.waitUntil(lambda: made.form.dataset is not None)
-    made.form.n_train.set_value(20)
-    made.form.n_valid.set_value(5)
-    return made
+    return training_panel(qtbot, lab)
 
 
 def choose_gap(qtbot, panel, lab):
@@ -224,9 +214,7 @@ def test_a_proposed_fit_comes_back_with_its_molecules(qtbot, panel, lab):
 @pytest.fixture
 def shown(qtbot, panel, lab):
     item, _ = combined(lab, lab.water)
-    lab.session.items_changed.emit("fits")
-    lab.session.item_selected.emit(item.id)
-    qtbot.waitUntil(lambda: panel.result.fit is not None)
+    look_at(qtbot, panel, lab, item)
     return panel.result
 
 

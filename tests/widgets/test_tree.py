@@ -3,20 +3,11 @@
 import numpy as np
 import pytest
 
-from core.dataset import Dataset
 from core.engine.events import Event
 from core.forcefields.info import Info
-from core.molecule import Molecule
 from core.project import Project
 from widgets.panels.tree import KIND, TreePanel
 from widgets.session import Job, Session
-
-
-@pytest.fixture
-def water():
-    positions = np.array([[[0.0, 0, 0], [0.96, 0, 0], [-0.24, 0.93, 0]]] * 3)
-    molecule = Molecule("water", np.array([8, 1, 1]), positions[0])
-    return Dataset("water", molecule, positions, energies=np.arange(3.0))
 
 
 @pytest.fixture
