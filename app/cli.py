@@ -109,6 +109,8 @@ def main(arguments: list[str]) -> int:
     try:
         reading = {name: getattr(options, name) for name in READING}
         with Console(device=options.device, reading=reading) as console:
+            if options.json:
+                console.check_target(options.json)
             figures = options.module.run(options, console)
         if options.json:
             write_text(options.json, json.dumps(plain(figures), indent=1) + "\n")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import os
 import re
 import shutil
 import sys
@@ -113,13 +114,16 @@ class Console:
             self.say(_summary(report))
         return found
 
-    def dataset(self, source: str, *, name: str = "data") -> tuple[Dataset, str]:
-        """Read labelled frames of one molecule -> the data set and the path of its record."""
+    def dataset(self, source: str, *, name: str = "data", several: str = "") -> tuple[Dataset, str]:
+        """Read labelled frames of one molecule -> the data set and the path of its record.
+
+        several: what else can be done with a file of several molecules.
+        """
         found = self.read(source, name=name)
         if len(found.datasets) != 1:
             raise UserError(
                 f"{source} holds {len(found.datasets)} different molecules; "
-                "give a file with one of them"
+                f"give a file with one of them{several}"
             )
         return found.datasets[0], str(Path(found.paths[0]) / "record.npz")
 
@@ -177,6 +181,17 @@ class Console:
                 for i, (c, w) in enumerate(zip(row, widths, strict=True))
             ]
             print("  ".join(cells).rstrip(), flush=True)
+
+    @staticmethod
+    def check_target(target: Path) -> None:
+        """Raise UserError where no file can be written: before the work, which would be lost."""
+        if target.is_dir():
+            raise UserError(f"cannot write {target}: it is a folder; name a file")
+        there = next(p for p in target.absolute().parents if p.exists())
+        if not there.is_dir():
+            raise UserError(f"cannot write {target}: {there} is no folder")
+        if not os.access(there, os.W_OK):
+            raise UserError(f"cannot write {target}: {there} must not be written to")
 
     @staticmethod
     def copy(source: Path, target: Path) -> None:

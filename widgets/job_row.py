@@ -132,7 +132,9 @@ class JobRow(QWidget):
             self._write(message)
         elif event.kind in WORDS:
             self.state = event.kind if event.kind != "started" else "running"
-            self._say(WORDS[event.kind])
+            # it may have been told its place in the line before it was said to wait
+            queued = event.kind == "queued" and self.place
+            self._say(place_text(self.place) if queued else WORDS[event.kind])
         if event.kind == "cancelled" and message and message != "cancelled":
             self._say(f"cancelled: {message}")
         if event.kind in FINAL:

@@ -215,6 +215,7 @@ class PlainAxis(pg.AxisItem):
         else:
             self._html = html
             super()._updateLabel()
+            self.resizeEvent()  # centres the title, which pyqtgraph does only when the size changes
 
 
 class PlotWidget(pg.PlotWidget):

@@ -83,6 +83,7 @@ def run(options: argparse.Namespace, console: Console) -> dict[str, Any]:
     """Fit, test, save."""
     if options.train < 1 or options.valid < 0:
         raise UserError("--train must be at least 1 and --valid at least 0")
+    console.check_target(options.out)
     if options.region and options.split != REGION:
         raise UserError(f"--region goes with --split {REGION}")
     if wanted(options):

@@ -36,7 +36,8 @@ def read(options: argparse.Namespace, console: Console) -> tuple[list[Dataset], 
     """All data sets and the paths of their records, with the isolated atoms in them."""
     sources = [options.data, *options.together]
     names = ["data", *(f"data-{k}" for k in range(2, len(sources) + 1))]
-    found = [console.dataset(s, name=n) for s, n in zip(sources, names, strict=True)]
+    hint = "; ace and gap learn several, each from a file of its own: DATA --together DATA2"
+    found = [console.dataset(s, name=n, several=hint) for s, n in zip(sources, names, strict=True)]
     if options.isolated:
         for data, path in found:
             _isolate(options, console, data, path)

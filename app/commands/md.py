@@ -57,6 +57,7 @@ def run(options: argparse.Namespace, console: Console) -> dict[str, Any]:
     """Run and write."""
     if options.out.suffix not in (".extxyz", ".csv", ".npz"):
         raise UserError(f"--out {options.out}: the name must end in .extxyz, .csv or .npz")
+    console.check_target(options.out)
     molecule = console.molecule(options.geometry, frame=options.frame)
     folder = console.folder("run")
     trajectory: Trajectory = console.run(

@@ -60,6 +60,7 @@ def run(options: argparse.Namespace, console: Console) -> dict[str, Any]:
     """Scan and write."""
     if options.out.suffix not in (".csv", ".json", ".npz"):
         raise UserError(f"--out {options.out}: the name must end in .csv, .json or .npz")
+    console.check_target(options.out)
     if len(options.axis) > 2:
         raise UserError(f"{len(options.axis)} axes; one or two are possible")
     axes = tuple(parse_axis(text) for text in options.axis)

@@ -111,6 +111,8 @@ def run(spec: DynamicsSpec, context: Context) -> Trajectory:
     check(spec)
     storage.make_folder(spec.out)
     field = make(spec.field, spec.molecule, device=spec.device)
+    if field.stranger:
+        context.log(field.stranger)
     kind = Run
     if spec.engine == "openmm":
         from core.motion.openmm_run import OpenMMRun

@@ -110,6 +110,8 @@ def run(spec: ErrorsSpec, context: Context) -> Errors:
     force_field = make(spec.field, dataset.molecule, device=context.device)
     label = spec.field.label or force_field.INFO.label
     result = evaluate(force_field, dataset, frames, context, label=label, timing=spec.timing)
+    if force_field.stranger:
+        result.notes["molecule"] = force_field.stranger
     storage.save_result(spec.out, result)
     return result
 

@@ -221,6 +221,8 @@ def _label(info: Info, portions: Sequence[Portion]) -> str:
 
 def _origin(portions: Sequence[Portion]) -> dict[str, str]:
     """What a model file tells about its data: name, level and hash, of all data sets in turn."""
+    from core.forcefields.load import LEARNT
+
     sets = [p.dataset for p in portions]
     level = sets[0].level
     if any(d.level != level for d in sets):
@@ -229,6 +231,7 @@ def _origin(portions: Sequence[Portion]) -> dict[str, str]:
         "dataset": "; ".join(d.name for d in sets),
         "level": level,
         "sha256": "; ".join(d.sha256 for d in sets),
+        LEARNT: "; ".join(dict.fromkeys(d.molecule.formula for d in sets)),
     }
 
 

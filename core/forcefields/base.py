@@ -89,6 +89,8 @@ class ForceField(ABC):
         self.reasons: dict[int, str] = {}
         #: What a fit wants to tell (permutations found, sigma chosen …): name -> text.
         self.notes: dict[str, str] = {}
+        #: Formulas of the molecules it was fitted to, where its file tells them.
+        self.learnt: tuple[str, ...] = ()
 
     @classmethod
     def open(cls, ref: FieldRef, molecule: Molecule, *, device: str = "cpu") -> Self:
@@ -204,6 +206,17 @@ class ForceField(ABC):
     def transfers(self) -> bool:
         """Whether it was trained so that it may be used for other molecules of its elements."""
         return False
+
+    @property
+    def stranger(self) -> str:
+        """That its fit never saw this molecule, as a warning; "" where it did, or nobody knows."""
+        formula = self.molecule.formula
+        if not self.learnt or formula in self.learnt:
+            return ""
+        return (
+            f"{self.INFO.label} was fitted to {' and '.join(self.learnt)}, never to {formula}: "
+            "its errors can be far larger here"
+        )
 
     def state(self) -> dict[str, np.ndarray]:
         """Everything `from_state` needs beyond molecule and hyper, as arrays."""

@@ -18,6 +18,7 @@ from core.forcefields.hyper import hyper_from
 from core.molecule import Molecule
 from core.wire import wire
 
+LEARNT = "molecules"  #: of a Model's extra: formulas it was fitted to, "; " between them
 FORMAT = 1  #: version of the Model record; raised when old programs could not read it rightly
 
 
@@ -93,9 +94,11 @@ def bound(field: ForceField, molecule: Molecule, *, what: str) -> ForceField:
     else:
         return field
     try:
-        return field.bound_to(molecule)
+        made = field.bound_to(molecule)
     except ForceFieldError as error:
         raise ForceFieldError(f"{what}: {error}") from None
+    made.learnt = field.learnt
+    return made
 
 
 def check_atoms(have: Molecule, want: Molecule, *, what: str) -> None:
@@ -179,6 +182,10 @@ def _from_model(path: str | Path, model: Model, *, device: str) -> ForceField:
     try:
         cls = field_class(model.key)
         values = hyper_from(cls, model.hyper)
-        return cls.from_state(model.molecule, values, model.state, device=device, dtype=model.dtype)
+        made = cls.from_state(model.molecule, values, model.state, device=device, dtype=model.dtype)
+        made.learnt = (
+            tuple(model.extra.get(LEARNT, "").split("; ")) if LEARNT in model.extra else ()
+        )
+        return made
     except (ForceFieldError, KeyError, IndexError) as error:
         raise ForceFieldError(f"{path}: {error}") from error

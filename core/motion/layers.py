@@ -75,6 +75,9 @@ def compute(spec: SurfaceSpec, context: Context) -> tuple[Layer, ...]:
             raise
         except Exception as error:
             made.append((ref, None, str(error) or type(error).__name__))
+    for stranger in (field.stranger for _, field, _ in made if field is not None):
+        if stranger:
+            context.log(stranger)
     shared.look_for_data([field for _, field, _ in made])
     layers = []
     for i, (ref, field, why) in enumerate(made):

@@ -51,6 +51,9 @@ def test_every_subcommand_explains_itself() -> None:
         (["scan", ETHANOL, "--field", "uff", "--axis", "1-2", "--out", "a.csv"], "--axis"),
         (["scan", ETHANOL, "--field", "uff", "--axis", "1-2-3-9:0:9:3", "--out", "a.doc"], ".csv"),
         (["md", ETHANOL, "--field", "uff", "--frame", "7", "--out", "a.csv"], "frame 7"),
+        (["fit", ETHANOL, "--field", "sgdml", "--out", "app"], "app: it is a folder"),
+        (["fit", ETHANOL, "--field", "sgdml", "--out", "README.md/m.npz"], "is no folder"),
+        (["md", ETHANOL, "--field", "uff", "--out", "a.csv", "--json", "app"], "it is a folder"),
         (
             ["fit", ETHANOL, "--field", "sgdml", "--out", "m", "--region", "1-2-3-9:0:9"],
             "--split surface-region",

@@ -68,7 +68,10 @@ def test_figures_of_every_molecule(fitted):
 
 def test_the_model_serves_another_molecule(files, fitted):
     model, water = str(files / "model.npz"), str(files / "water.extxyz")
-    pescape("predict", model, water, "--json", str(files / "p.json"))
+    done = pescape("predict", model, water, "--json", str(files / "p.json"))
+    assert "was fitted to C2H6O and CH4O, never to H2O" in done.stdout
+    done = pescape("predict", model, str(files / "methanol.extxyz"))
+    assert "never to" not in done.stdout
     found = json.loads((files / "p.json").read_text())
     assert found["energy_shift_eV"] == 0  # its energies are absolute there too
     assert found["force_mae_eV_per_A"] < 0.5
@@ -79,11 +82,14 @@ def test_the_model_serves_another_molecule(files, fitted):
     [
         (["--isolated", "{}/oxygen.extxyz"], "no C and no H atom"),
         (["--together", "{}/water.extxyz", "--profile"], "neither --together"),
+        (["--together", "{}/mixed.extxyz"], "from a file of its own: DATA --together DATA2"),
     ],
 )
 def test_bad_input_is_one_clear_line(files, more, words):
     atom = "1\nProperties=species:S:1:pos:R:3 energy={} units=eV\n{} 0 0 0\n"
     (files / "oxygen.extxyz").write_text(atom.format(ATOM[8], "O"))
+    two = [(files / f"{m}.extxyz").read_text() for m in ("methanol", "water")]
+    (files / "mixed.extxyz").write_text("".join(two))
     arguments = ["fit", str(files / "ethanol.extxyz"), *(m.format(files) for m in more)]
     done = pescape(*arguments, *SMALL, "--out", str(files / "m.npz"), status=2)
     (line,) = [x for x in done.stderr.splitlines() if x.startswith("pescape")]

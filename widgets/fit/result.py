@@ -269,7 +269,9 @@ class FitResult(QWidget):
         self._details(fit)
 
     def _details(self, fit: Fit) -> None:
-        s = fit.split
+        s, info = fit.split, dict(fit.info)
+        if len(self.portions) > 1 and "training frames" in info:  # the split is of one of them
+            info["training frames of all"] = info.pop("training frames")
         facts = {
             "force field": fit.key,
             "training frames": str(len(s.train)),
@@ -280,7 +282,7 @@ class FitResult(QWidget):
             "peak memory": bytes_text(fit.peak_rss),
             "device": fit.device,
             **{k: f"{v:g}" if isinstance(v, float) else str(v) for k, v in fit.hyper.items()},
-            **fit.info,
+            **info,
             **{f"test: {k}": v for k, v in fit.errors.notes.items()},
             **{f"version of {k}": v for k, v in fit.versions.items()},
             "file": fit.model,

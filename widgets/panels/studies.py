@@ -36,6 +36,7 @@ from widgets.study.learning_form import LearningForm
 from widgets.study.list import StudyList
 from widgets.study.search_form import SearchForm
 from widgets.study.views import StudyViews
+from widgets.words import sentence
 
 SPECS = (LearningSpec, SearchSpec, FlattenSpec)
 RESULTS = (Learning, Search, Flatten)
@@ -254,6 +255,7 @@ class StudiesPanel(QWidget):
         item = self._item(record.item)
         live = Live(job, record.title if item is None else item.name)
         self._follow(record.item, live, record.spec)
+        self.studies.fill(self.shown)  # it was listed as not finished
         return record.item, live
 
     def _ended(self, item_id: str, live: Live, event: Any) -> None:
@@ -334,8 +336,7 @@ class StudiesPanel(QWidget):
         except (ValueError, OSError):
             spec = None
         possible = spec is not None and not runs_named_code(spec) and not self.session.read_only
-        why = f"{why[:1].upper()}{why[1:]}".strip()
-        why += "" if not why or why.endswith((".", "!", "?")) else "."
+        why = sentence(why)
         hint = f"{why} What is done so far is kept." if possible else why
         if not possible and not why:
             hint = "Start it again on the left."

@@ -24,6 +24,7 @@ from widgets.queue import place_of, place_text
 from widgets.session import Session
 from widgets.training.form import TrainingForm
 from widgets.training.preview import SplitPreview
+from widgets.words import sentence
 
 
 class TrainingPanel(QWidget):
@@ -233,6 +234,7 @@ class TrainingPanel(QWidget):
         if event.kind not in FINAL and record.item not in self.live:
             self.live[record.item] = Live(job, record.title.removeprefix("Training "))
             self._job_event(job, event)
+            self.fits.fill(self.shown)  # it was listed as not finished
 
     def _ended(self, item_id: str, live: Live, event: Any) -> None:
         if event.kind in ("done", "cancelled"):
@@ -278,7 +280,7 @@ class TrainingPanel(QWidget):
             )
 
     def _say_failed(self, live: Live, item: Any) -> None:
-        title, problem = f"“{live.name}” was not trained", live.problem
+        title, problem = f"“{live.name}” was not trained", sentence(live.problem)
         spec = getattr(self.session.jobs.get(live.job), "spec", None)
         possible = item is not None and item.under_way and not self.session.read_only
         if not possible or not isinstance(spec, FitSpec):
@@ -302,7 +304,8 @@ class TrainingPanel(QWidget):
 
     def _loading(self, live: Live) -> None:
         place = place_of(self.session, live.job) if live.state == "waiting" else 0
-        if place > 1:
+        ahead = place > 1 or any(x.busy and x.state != "waiting" for x in self.live.values())
+        if place and ahead:
             hint = f"It {place_text(place)}. Its place can be changed in the list of jobs."
             self.states.loading(f"“{live.name}” waits", hint)
         else:

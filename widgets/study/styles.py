@@ -6,13 +6,15 @@ from collections.abc import Iterable
 
 from widgets.palette import STYLES, Style, palette
 
+ALIKE = 4000.0  #: squares of RGB: below, two colours are one to the eye (two blues, two greens)
+
 
 def distinct(labels: Iterable[str]) -> dict[str, Style]:
     """label -> style. Where two would look alike, the later takes the free one most unlike all."""
     found: dict[str, Style] = {}
     for label in labels:
         style = palette().style(label)
-        if style in found.values():
+        if found and _nearest(style, found) < ALIKE:
             free = [Style(*s) for s in STYLES[1:] if Style(*s) not in found.values()]
             style = max(free, key=lambda s: _nearest(s, found), default=style)
         found[label] = style

@@ -29,6 +29,7 @@ from widgets.session import Session
 
 MOST_TEST = 1000  # frames that a test takes where all that are left are asked (core.fitting.splits)
 TITLE = "Together with"
+PROPOSED = (200, 100)  # frames to train and to choose on, where there are so many
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,8 +70,10 @@ class ShareRow(QWidget):
         self.tick.setToolTip(f"Learn the frames of {item.name} too")
         self.about = self._small("What this data set holds")
         self.note = self._small("What this means")
-        self.n_train = self._count(200, 1, "frames to train on, beside those of the first data set")
-        self.n_valid = self._count(100, 0, "frames to choose settings on (for example λ)")
+        self.n_train = self._count(
+            PROPOSED[0], 1, "frames to train on, beside those of the first data set"
+        )
+        self.n_valid = self._count(PROPOSED[1], 0, "frames to choose settings on (for example λ)")
         self.n_train.setAccessibleName(f"Training frames of {item.name}")
         self.n_valid.setAccessibleName(f"Validation frames of {item.name}")
         self.edits = QWidget()
@@ -124,6 +127,15 @@ class ShareRow(QWidget):
     def _edited(self) -> None:
         self.split = None  # other numbers: those frames were not meant
         self.changed.emit()
+
+    def take_held(self, held: Held, *, energies_suffice: bool) -> None:
+        """What it holds is known: fewer frames are proposed where it has not as many."""
+        self.held = held
+        usable, _ = held.usable(energies_suffice=energies_suffice)
+        asked = (self.n_train.value(), self.n_valid.value())
+        if self.split is None and asked == PROPOSED and sum(PROPOSED) >= usable > 4:
+            self.n_train.set_value(3 * usable // 5)
+            self.n_valid.set_value(usable // 5)
 
     def rename(self, name: str) -> None:
         """The person calls the data set otherwise now."""
@@ -316,7 +328,7 @@ class Together(QWidget):
         self._reading.difference_update(found)
         for id, what in found.items():
             if id in self.rows and isinstance(what, Held):
-                self.rows[id].held = what
+                self.rows[id].take_held(what, energies_suffice=self._energies_suffice)
             elif id in self.rows:
                 self.rows[id].trouble = str(what)
         self._show()

@@ -77,6 +77,8 @@ def fit_arrays(
     with spread_over_cores(context.device) as spread:
         solver = SOLVERS[hyper.solver](sources, train, setup, hyper, context, spread, keeping)
         built = time.perf_counter()
+        if _count(valid) and not _count(_with_forces(sources, valid)):
+            solver.checked = "energy"
         best = solver.best(score if _count(valid) and by_error else None)
         if _count(held) and not context.stopping:
             best = solver.join(held, best)
@@ -133,11 +135,15 @@ def _shift(
     return {"one_body": found["one_body"] + more}
 
 
+def _with_forces(sources: Sequence[Rows], frames: Sequence[np.ndarray]) -> list[np.ndarray]:
+    return [f[s.dataset.has_forces[f]] for s, f in zip(sources, frames, strict=True)]
+
+
 def _error(
     models: Sequence[Evaluator], sources: Sequence[Rows], frames: Sequence[np.ndarray]
 ) -> float:
     """Force MAE eV/Å over all molecules where there are forces, else energy MAE eV."""
-    with_forces = [f[s.dataset.has_forces[f]] for s, f in zip(sources, frames, strict=True)]
+    with_forces = _with_forces(sources, frames)
     by_force = bool(_count(with_forces))
     error, count = 0.0, 0
     for model, source, use in zip(

@@ -267,7 +267,7 @@ def _level(level: float, order: int) -> tuple[float, ...]:
 def cost(sizes: Sequence[tuple[int, int]], columns: int, solver: str) -> tuple[float, float]:
     """Rough (seconds, bytes) of a fit on two cores; sizes: atoms and frames of every molecule."""
     rows = float(_rows(sizes))
-    assembly = sum(atoms * frames for atoms, frames in sizes) * columns * 1.5e-7
+    assembly = sum(atoms**2 * frames for atoms, frames in sizes) * columns * 2e-8
     if solver == "cholesky":
         work = rows * columns**2 + 6 * columns**3 / 3
         memory = NormalEquations.bytes_needed(columns)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -28,6 +29,7 @@ class Solver:
     """Equations gathered for one way to solve them; `best(score)` chooses the regularisation."""
 
     share = 0.6  # of the progress, for gathering
+    checked = "force"  # what `score` is the error of; energy where no validation frame has forces
 
     def __init__(
         self,
@@ -98,12 +100,17 @@ class Solver:
 
         def value(found: Solution) -> float:
             v = score(found) if score else -found.log_evidence
-            name = "validation force MAE" if score else "minus log evidence"
-            unit = " (eV/Å)" if score else ""
+            unit = "eV/Å" if self.checked == "force" else "eV"
+            name = f"validation {self.checked} MAE" if score else "minus log evidence"
+            said = f"{1e3 * v:.1f} m{unit}" if score else f"{v:.5g}"
             self.context.curve(
-                name, found.lam, v, x_label="regularisation λ", y_label=f"{name}{unit}"
+                name,
+                math.log10(found.lam),
+                v,
+                x_label="log₁₀ λ",
+                y_label=f"{name} ({unit})" if score else name,
             )
-            self.context.log(f"lambda {found.lam:.1e}: {name} {v:.5g}")
+            self.context.log(f"lambda {found.lam:.1e}: {name} {said}")
             return v
 
         return value

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -238,9 +239,9 @@ def _search(job: _Job, n_train: int) -> tuple[float, float, torch.Tensor, float,
         curves.setdefault(sigma, {})[lam] = found
         context.curve(
             f"validation force MAE, σ {sigma:g}",
-            lam,
+            math.log10(lam),
             found,
-            x_label="regularisation λ",
+            x_label="log₁₀ λ",
             y_label="validation force MAE (eV/Å)",
         )
         if best is None or found < best[0] * (WIDER if sigma > best[1] else 1.0):

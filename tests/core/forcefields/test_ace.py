@@ -161,6 +161,11 @@ def test_tells_what_it_did(bent):
     assert fractions[-1] == 1.0
     curves = [p for kind, _, p in seen if kind == "curve"]
     assert {p["name"] for p in curves} == {"validation force MAE"}
+    # λ spans decades: on a plain axis all points would lie on each other
+    assert {p["x_label"] for p in curves} == {"log₁₀ λ"}
+    assert all(-15 <= x <= 3 for p in curves for x in p["x"])
+    said = [p["message"] for kind, _, p in seen if kind == "log"]
+    assert any("validation force MAE" in line and "meV/Å" in line for line in said)
     assert {"basis functions", "degrees", "regularisation", "equations", "memory"} <= set(
         model.notes
     )

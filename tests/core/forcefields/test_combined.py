@@ -16,7 +16,7 @@ from core.fitting.portion import Portion, check_known
 from core.fitting.training import train_together
 from core.forcefields import discover
 from core.forcefields.base import ForceFieldError
-from core.forcefields.load import hyper_from, load_model, make, save_model
+from core.forcefields.load import LEARNT, hyper_from, load_model, make, save_model
 from core.molecule import Molecule
 from tests.molecules import ETHANOL
 from tests.several import METHANAL, METHANOL, WATER, frames
@@ -192,6 +192,17 @@ def test_saved_loaded_and_bound(model, sets, tmp_path):
         )
     with pytest.raises(ForceFieldError, match=r"model\.npz: this .* knows no N \(atom 1 of H3N\)"):
         make(FieldRef("", model=str(path)), Molecule("a", np.array([7, 1, 1, 1]), np.eye(4, 3)))
+
+
+def test_a_molecule_that_the_fit_never_saw_is_told(models, sets, tmp_path):
+    path = tmp_path / "model.npz"
+    save_model(path, models["ace"], extra={LEARNT: "C2H6O; CH4O; H2O"})
+    ref = FieldRef("", model=str(path))
+    assert all(make(ref, data.molecule).stranger == "" for data in sets)
+    told = make(ref, METHANAL).stranger
+    assert "was fitted to C2H6O and CH4O and H2O, never to CH2O" in told
+    save_model(path, models["ace"])  # of a program that did not keep them
+    assert make(ref, METHANAL).stranger == ""
 
 
 @pytest.mark.parametrize("key", COMBINING)

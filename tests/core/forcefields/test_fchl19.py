@@ -70,13 +70,15 @@ def test_sigma_and_lambda_are_chosen_with_a_curve(dataset):
 
     def emit(kind, fraction, payload):
         if kind == "curve":
-            seen.append((payload["name"], payload["x_label"], float(payload["y"][0])))
+            seen.append((payload["name"], float(payload["x"][0]), float(payload["y"][0])))
+            assert payload["x_label"] == "log₁₀ λ"  # it spans decades
 
     hyper = FCHL19Hyper(n_two=12, n_three=10)
     field = FCHL19Field.fit(dataset, split(), hyper, Context(emit))
     assert "(chosen)" in field.notes["sigma"]
     assert "(chosen)" in field.notes["lambda"]
     assert len({name for name, *_ in seen}) >= 3
+    assert all(-15 < x < 3 for _, x, _ in seen)
     least = min(y for *_, y in seen)
     assert force_mae(field, dataset, np.arange(40, 50)) < 1.05 * least
 
