@@ -22,6 +22,18 @@ def narrow(combo: Choice) -> Choice:
     return combo
 
 
+def holds(dataset: Dataset) -> tuple[str, str]:
+    """What a data set holds, in words, and why nothing can be trained on it ("" = it can)."""
+    energies, forces = int(dataset.has_energy.sum()), int(dataset.has_forces.sum())
+    level = f", {dataset.level}" if dataset.level else ""
+    found = (
+        f"{dataset.molecule.formula}: {len(dataset)} frames, {energies} energies and {forces} "
+        f"forces found{level}"
+    )
+    none = not forces and not energies
+    return found, "No frame of this data set has labels: nothing to train on." if none else ""
+
+
 class DatasetChoice(QWidget):
     """A combo box with what the data set holds beneath it. The largest one is preselected."""
 
@@ -112,14 +124,8 @@ class DatasetChoice(QWidget):
             self._failed(item_id, "The item is no data set.")
             return
         self.dataset = record
-        energies, forces = int(record.has_energy.sum()), int(record.has_forces.sum())
-        level = f", {record.level}" if record.level else ""
-        self.found.setText(
-            f"{record.molecule.formula}: {len(record)} frames, {energies} energies and {forces} "
-            f"forces found{level}"
-        )
-        if not forces and not energies:
-            self.trouble = "No frame of this data set has labels: nothing to train on."
+        found, self.trouble = holds(record)
+        self.found.setText(found)
         self.changed.emit()
 
     def _failed(self, item_id: str, text: str) -> None:

@@ -8,15 +8,16 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from PySide6.QtCore import QSize, Qt, Signal
+from PySide6.QtCore import Qt, Signal
 from PySide6.QtGui import QColor, QIcon, QPainter, QPixmap
-from PySide6.QtWidgets import QComboBox, QListWidget, QListWidgetItem, QWidget
+from PySide6.QtWidgets import QComboBox, QListWidgetItem, QWidget
 
 from core.fieldref import FieldRef
 from core.molecule import Molecule
 from core.storage import peek
 from widgets.palette import Style, palette
 from widgets.session import Session
+from widgets.tick_list import TickList
 
 REF = Qt.ItemDataRole.UserRole
 ITEM = Qt.ItemDataRole.UserRole + 1  # project item id of a fit or data set
@@ -164,7 +165,7 @@ def _finished(session: Session, kind: str) -> list[Any]:
     return [i for i in session.project.items(kind) if i.record.exists()]
 
 
-class FieldList(QListWidget):
+class FieldList(TickList):
     """Tick any number; ticks survive when the list is made anew."""
 
     ticked = Signal()
@@ -220,22 +221,7 @@ class FieldList(QListWidget):
 
     def refs(self) -> tuple[FieldRef, ...]:
         """The ticked ones, references first."""
-        rows = [self.item(k) for k in range(self.count())]
-        return tuple(r.data(REF) for r in rows if r.checkState() == Qt.CheckState.Checked)
-
-    def tick(self, label: str, on: bool = True) -> None:
-        """Tick or untick by label. Raises KeyError when there is no such force field."""
-        for k in range(self.count()):
-            if self.item(k).text() == label:
-                state = Qt.CheckState.Checked if on else Qt.CheckState.Unchecked
-                self.item(k).setCheckState(state)
-                return
-        raise KeyError(label)
-
-    def sizeHint(self) -> QSize:
-        """As tall as its rows, within reason."""
-        row = self.sizeHintForRow(0) if self.count() else 18
-        return QSize(160, min(8, max(3, self.count())) * row + 6)
+        return tuple(r.data(REF) for r in self.ticked_rows())
 
     def _any_reference(self) -> bool:
         return any(on for (key, *_), on in self._ticks.items() if key == "reference")

@@ -72,6 +72,17 @@ def in_a_row(*parts: QWidget, stretch: Sequence[int] = ()) -> QHBoxLayout:
     return row
 
 
+def under_head(panel: QWidget, headline: QWidget, button: QWidget, body: QWidget) -> None:
+    """Fill `panel`: a line with a text and a button, and all the rest below it."""
+    top = in_a_row(headline, button, stretch=(1, 0))
+    top.setContentsMargins(6, 2, 6, 0)
+    box = QVBoxLayout(panel)
+    box.setContentsMargins(0, 0, 0, 0)
+    box.setSpacing(2)
+    box.addLayout(top)
+    box.addWidget(body, 1)
+
+
 def with_list(panel: QWidget, left: QWidget, result: QWidget, below: QWidget) -> None:
     """Fill `panel`: `left` (a form), beside it the result above the list of all there are."""
     down = QSplitter(Qt.Orientation.Vertical)

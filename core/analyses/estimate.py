@@ -57,8 +57,7 @@ class Estimate:
 
 def run(spec: EstimateSpec, context: Context) -> Estimate:
     """See EstimateSpec. What the force field refuses comes back as `problem`, not as an error."""
-    import psutil
-
+    from core.engine.system import free_memory
     from core.forcefields.base import ForceFieldError
     from core.forcefields.load import field_class, hyper_from
 
@@ -73,7 +72,7 @@ def run(spec: EstimateSpec, context: Context) -> Estimate:
         seconds, size = cls.estimate_many([(s.molecule, s.n_train) for s in shares], hyper)
     except ForceFieldError as error:
         return Estimate(0.0, 0.0, problem=str(error))
-    return Estimate(float(seconds), float(size), float(psutil.virtual_memory().available))
+    return Estimate(float(seconds), float(size), free_memory())
 
 
 SPEC = EstimateSpec

@@ -16,6 +16,29 @@ if TYPE_CHECKING:
 MOST_FRAMES = 1000  #: of a data set; the matching takes 200 of them
 
 
+Cycles = tuple[tuple[int, ...], ...]
+
+
+def cycles(permutation: np.ndarray) -> Cycles:
+    """The cycles of a permutation (N,) that are longer than one, atoms from 0: (4,7),(5,6)."""
+    seen: set[int] = set()
+    found = []
+    for start in range(len(permutation)):
+        cycle, atom = [], start
+        while atom not in seen:
+            seen.add(atom)
+            cycle.append(atom)
+            atom = int(permutation[atom])
+        if len(cycle) > 1:
+            found.append(tuple(cycle))
+    return tuple(found)
+
+
+def cycles_text(rows: Cycles) -> str:
+    """ "(5 8)(6 7)", atoms from 1."""
+    return "".join("(" + " ".join(str(a + 1) for a in c) + ")" for c in rows)
+
+
 @wire
 @dataclass(frozen=True, eq=False)
 class PermutationsSpec:
@@ -43,7 +66,7 @@ class Permutations:
 
     molecule: Molecule
     perms: np.ndarray
-    cycles: tuple[tuple[tuple[int, ...], ...], ...]
+    cycles: tuple[Cycles, ...]
     names: tuple[str, ...]
     active: np.ndarray
     orbits: np.ndarray
@@ -53,7 +76,7 @@ def run(spec: PermutationsSpec, context: Context) -> Permutations:
     """See PermutationsSpec. Raises SymmetryError, StorageError or ForceFieldError."""
     from core import storage
     from core.dataset import Dataset
-    from core.fitting.sgdml.symmetry_choice import cycles, orbits, parse_skipped, text, without
+    from core.fitting.sgdml.symmetry_choice import orbits, parse_skipped, text, without
     from core.fitting.symmetry import find_permutations
     from core.forcefields.load import load_model
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from core.engine.system import free_memory
+
 LIMIT = 3e9  #: bytes of what a worker keeps
 SPARE = 2.0  #: it is dropped where less than so many times its size is free
 
@@ -45,10 +47,3 @@ class Kept:
         """Forget it where memory has become scarce."""
         if self.size and free_memory() < SPARE * self.size:
             self.drop()
-
-
-def free_memory() -> float:
-    """Bytes that programs can still take."""
-    import psutil
-
-    return float(psutil.virtual_memory().available)

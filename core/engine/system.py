@@ -39,6 +39,13 @@ def _processor() -> str:
     return platform.processor() or platform.machine()
 
 
+def free_memory() -> float:
+    """Bytes that programs can still take."""
+    import psutil
+
+    return float(psutil.virtual_memory().available)
+
+
 def rss() -> float:
     """Resident memory of this process now, in bytes (20 µs); NaN where nobody can say."""
     with contextlib.suppress(OSError), open("/proc/self/statm") as line:

@@ -9,7 +9,7 @@ import numpy as np
 from core.bonding import BondingError, with_bonds
 from core.elements import COVALENT_RADII, SYMBOLS
 from core.engine.context import Context
-from core.engine.kept import free_memory
+from core.engine.system import free_memory
 from core.fitting.portion import naming
 from core.forcefields.errors import ForceFieldError
 
@@ -99,6 +99,18 @@ def check_apart(label: str, dataset: Dataset, frames: np.ndarray) -> None:
         raise ForceFieldError(
             f"{label}: in frame {frames[k] + 1} atoms {a[pair] + 1} and {b[pair] + 1} lie on each "
             "other; leave that frame out"
+        )
+
+
+def check_repeats(label: str, dataset: Dataset, train: np.ndarray, why: str) -> None:
+    """Raises ForceFieldError where a training frame repeats another; why: what that would do."""
+    from core.descriptors.pair_distances import repeated_frames
+
+    again, first = repeated_frames(dataset.positions[train])
+    if len(again):
+        raise ForceFieldError(
+            f"{label}: training frame {train[again[0]] + 1} is the same geometry as frame "
+            f"{train[first[0]] + 1} ({len(again)} such repeats), which {why}; leave the repeats out"
         )
 
 

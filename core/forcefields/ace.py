@@ -29,6 +29,7 @@ from core.fitting.portion import Portion, as_portions, check_known
 from core.forcefields.base import ForceField, ForceFieldError
 from core.forcefields.info import Info
 from core.molecule import Molecule
+from core.permutations import exchanges
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -120,14 +121,7 @@ class ACE(ForceField):
     @cached_property
     def permutations(self) -> np.ndarray:
         """Identity and every exchange of two like atoms (they generate the whole group)."""
-        numbers = self.molecule.numbers
-        rows = [np.arange(len(numbers))]
-        for i, j in zip(*np.triu_indices(len(numbers), 1), strict=True):
-            if numbers[i] == numbers[j]:
-                row = np.arange(len(numbers))
-                row[[i, j]] = j, i
-                rows.append(row)
-        return np.stack(rows)
+        return exchanges(self.molecule.numbers, every=True)
 
     @classmethod
     def fit(cls, dataset: Dataset, split: Split, hyper: Any, context: Context) -> Self:

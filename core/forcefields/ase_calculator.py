@@ -16,9 +16,9 @@ from typing import Any
 import numpy as np
 
 from core.forcefields.base import DataForceField, ForceFieldError, hyper
-from core.forcefields.gfn2_xtb import exchanges
 from core.forcefields.info import Info
 from core.molecule import Molecule
+from core.permutations import exchanges
 
 _PATH = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*")
 

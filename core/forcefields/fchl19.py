@@ -32,6 +32,7 @@ from core.fitting.operator_kernel.model import ElementModel, ElementTensors
 from core.forcefields.base import ForceField, ForceFieldError, hyper
 from core.forcefields.info import Info
 from core.molecule import Molecule
+from core.permutations import exchanges
 
 if TYPE_CHECKING:
     from core.engine.context import Context
@@ -191,15 +192,7 @@ class FCHL19Field(ForceField):
     @cached_property
     def permutations(self) -> np.ndarray:
         """No exchange, and that of every two like atoms: all are one to this model."""
-        numbers = self.molecule.numbers
-        rows = [np.arange(len(numbers))]
-        for a in range(len(numbers)):
-            for b in range(a):
-                if numbers[a] == numbers[b]:
-                    row = rows[0].copy()
-                    row[[a, b]] = b, a
-                    rows.append(row)
-        return np.array(rows)
+        return exchanges(self.molecule.numbers, every=True)
 
     def energy(self, positions: torch.Tensor) -> torch.Tensor:
         """Energy, differentiable any number of times."""

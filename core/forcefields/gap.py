@@ -15,7 +15,6 @@ frames (`core.fitting.sparse_gp.calibrate`).
 from __future__ import annotations
 
 import dataclasses
-import itertools
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
@@ -32,6 +31,7 @@ from core.fitting.sparse_gp.terms import Terms
 from core.forcefields.base import ForceField, ForceFieldError
 from core.forcefields.info import Info
 from core.molecule import Molecule
+from core.permutations import exchanges
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -110,15 +110,7 @@ class GAP(ForceField):
     @cached_property
     def permutations(self) -> np.ndarray:
         """The identity and the exchange of each atom with the next of its element."""
-        numbers = self.molecule.numbers
-        rows = [np.arange(len(numbers))]
-        for z in np.unique(numbers):
-            same = np.flatnonzero(numbers == z)
-            for i, j in itertools.pairwise(same):
-                row = np.arange(len(numbers))
-                row[[i, j]] = row[[j, i]]
-                rows.append(row)
-        return np.array(rows)
+        return exchanges(self.molecule.numbers)
 
     def energy(self, positions: torch.Tensor) -> torch.Tensor:
         """positions (B,N,3) Å -> (B,) eV; differentiable twice (the cutoff has two slopes)."""

@@ -7,7 +7,6 @@ import os
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -15,6 +14,7 @@ import numpy as np
 from core.forcefields.base import DataForceField, ForceFieldError, hyper
 from core.forcefields.info import Info
 from core.molecule import Molecule
+from core.permutations import exchanges
 from core.units import BOHR, HARTREE, KB
 
 #: Below this many geometries per thread another thread does not pay.
@@ -142,18 +142,6 @@ class GFN2xTB(DataForceField):
             except (TBLiteRuntimeError, TBLiteValueError, RuntimeError) as error:
                 failed[int(i)] = f"tblite: {' '.join(str(error).split()) or 'SCF failed'}"
         return failed
-
-
-def exchanges(numbers: np.ndarray) -> np.ndarray:
-    """(P,N) permutations: identity, then one exchange for each next pair of equal nuclei."""
-    rows = [np.arange(len(numbers))]
-    for z in np.unique(numbers):
-        same = np.flatnonzero(numbers == z)
-        for a, b in pairwise(same):
-            row = rows[0].copy()
-            row[[a, b]] = b, a
-            rows.append(row)
-    return np.array(rows)
 
 
 def _cores() -> int:

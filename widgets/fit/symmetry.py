@@ -10,6 +10,7 @@ from PySide6.QtCore import Qt, Signal
 from PySide6.QtWidgets import QListWidget, QListWidgetItem, QSizePolicy, QVBoxLayout, QWidget
 
 from core.analyses.fit import Fit
+from core.analyses.permutations import Cycles, cycles, cycles_text
 from core.storage import peek
 from widgets.background import in_background
 from widgets.fit.data import FitData
@@ -21,28 +22,6 @@ ROW = Qt.ItemDataRole.UserRole
 MOST = 500  # permutations listed
 #: where a model keeps them: sGDML itself, or as the correction of a composite
 NAMES = ("permutations", "correction.permutations")
-
-Cycles = tuple[tuple[int, ...], ...]
-
-
-def cycles(permutation: np.ndarray) -> Cycles:
-    """The cycles of a permutation (N,) that are longer than one, atoms from 0."""
-    seen: set[int] = set()
-    found = []
-    for start in range(len(permutation)):
-        cycle, atom = [], start
-        while atom not in seen:
-            seen.add(atom)
-            cycle.append(atom)
-            atom = int(permutation[atom])
-        if len(cycle) > 1:
-            found.append(tuple(cycle))
-    return tuple(found)
-
-
-def cycles_text(rows: Cycles) -> str:
-    """ "(5 8)(6 7)", atoms from 1."""
-    return "".join("(" + " ".join(str(a + 1) for a in c) + ")" for c in rows)
 
 
 def skipped_cycles(words: str) -> list[Cycles]:

@@ -6,23 +6,23 @@ from typing import Any
 
 import numpy as np
 
-from core.analyses.estimate import EstimateSpec
-from core.analyses.fit import FitSpec
 from core.analyses.flatten import FlattenSpec, compared
 from widgets.forms import NumberBox
 from widgets.naming import named, text_label
 from widgets.study.cost import Question
 from widgets.study.field import FieldChoice
-from widgets.study.form import StudyForm, count_box
+from widgets.study.form import count_box
+from widgets.study.one_field import OneFieldForm
 
 HALF = "Frames to compare on; 0 = half of what is left, at most 1000: the rest can be chosen"
 FEW = 3  # test frames that a group should have on average
 
 
-class FlattenForm(StudyForm):
+class FlattenForm(OneFieldForm):
     """Makes FlattenSpecs."""
 
     ACTION, TIP = "Flatten the error", "Train, add frames from the worst groups, repeat"
+    WORD = "Flattened"
 
     def build(self) -> None:
         self.field = FieldChoice(self.settings)
@@ -59,10 +59,6 @@ class FlattenForm(StudyForm):
         self.field.field_changed.connect(self.edited)
         for box in (self.n_train, self.n_test, self.groups, self.rounds, self.begin):
             box.changed.connect(self.edited)
-
-    def fill_fields(self) -> None:
-        self.field.fill()
-        super().fill_fields()
 
     def data_loaded(self) -> None:
         usable = self.data.usable()
@@ -114,32 +110,11 @@ class FlattenForm(StudyForm):
         return [*(int(n) for n in steps[:-1]), total, total]
 
     def questions(self) -> list[Question]:
-        assert self.data.dataset is not None
-        key, hyper = str(self.field.field.currentData()), self.field.hyper()
-        molecule, device = self.data.dataset.molecule, str(self.device.currentData())
-        return [(EstimateSpec(key, molecule, n, hyper, device), 1.0) for n in self.sizes()]
-
-    def suggestion(self) -> str:
-        info = self.field.info()
-        if info is None or self.n_train.problem():
-            return ""
-        return f"Flattened {info.label} {self.n_train.value()}"
+        return [(self.estimate(n), 1.0) for n in self.sizes()]
 
     def make(self, name: str) -> Any:
-        fit = FitSpec(
-            key=str(self.field.field.currentData()),
-            dataset=str(self.data.item().record),
-            n_train=int(self.n_train.value()),
-            n_valid=int(self.n_valid.value()),
-            n_test=int(self.n_test.value()),
-            seed=int(self.seed.value()),
-            method=self.method.currentText(),
-            region=self.region_text(),
-            hyper=self.field.hyper(),
-            device=str(self.device.currentData()),
-        )
         return FlattenSpec(
-            fit=fit,
+            fit=self.fit(n_test=int(self.n_test.value())),
             groups=int(self.groups.value()),
             start=float(self.begin.value()) / 100,
             rounds=int(self.rounds.value()),

@@ -7,11 +7,12 @@ from typing import Any
 
 import numpy as np
 from PySide6.QtCore import Signal
-from PySide6.QtWidgets import QHBoxLayout, QSizePolicy, QTabWidget, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QSizePolicy, QTabWidget, QWidget
 
 from core.analyses.flatten import Flatten, FlattenSpec
 from core.dataset import Dataset
 from core.units import EnergyUnit
+from widgets.form_beside import under_head
 from widgets.loading import load_item
 from widgets.naming import push_button, text_label
 from widgets.palette import STYLES
@@ -45,15 +46,7 @@ class FlattenView(QWidget):
         for widget, title in ((self.bars, "Groups"), (self.rounds, "Rounds"),
                               (self.table, "Table")):  # fmt: skip
             self.tabs.addTab(widget, title)
-        top = QHBoxLayout()
-        top.setContentsMargins(6, 2, 6, 0)
-        top.addWidget(self.headline, 1)
-        top.addWidget(self.train)
-        box = QVBoxLayout(self)
-        box.setContentsMargins(0, 0, 0, 0)
-        box.setSpacing(2)
-        box.addLayout(top)
-        box.addWidget(self.tabs, 1)
+        under_head(self, self.headline, self.train, self.tabs)
         self.train.clicked.connect(self._train)
         self.bars.group_clicked.connect(self.show_group)
         self.table.row_selected.connect(lambda key: self.show_group(int(key)))

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from PySide6.QtCore import QSize, Qt, Signal
+from PySide6.QtCore import Qt, Signal
 from PySide6.QtGui import QIcon, QPixmap
-from PySide6.QtWidgets import QLineEdit, QListWidget, QListWidgetItem, QWidget
+from PySide6.QtWidgets import QLineEdit, QListWidgetItem, QWidget
 
 from core.analyses.estimate import EstimateSpec
 from core.analyses.learning import Candidate, LearningSpec
@@ -19,6 +19,7 @@ from widgets.session import Session
 from widgets.study.cost import Question
 from widgets.study.form import StudyForm, count_box
 from widgets.study.styles import distinct
+from widgets.tick_list import TickList
 
 FIRST, MOST = 25, 800  # frames of the ladder that is proposed
 TESTED = 1000  # frames at most
@@ -35,9 +36,10 @@ def ladder(limit: int) -> tuple[int, ...]:
     return tuple(sizes)
 
 
-class CandidateList(QListWidget):
+class CandidateList(TickList):
     """Force fields with their defaults, and with the settings of the project's fits, to tick."""
 
+    MOST = 10
     ticked = Signal()
 
     def __init__(
@@ -73,23 +75,10 @@ class CandidateList(QListWidget):
 
     def chosen(self) -> tuple[Settings, ...]:
         """The ticked ones."""
-        rows = [self.item(k) for k in range(self.count())]
-        on = Qt.CheckState.Checked
-        return tuple(r.data(Qt.ItemDataRole.UserRole) for r in rows if r.checkState() == on)
+        return tuple(r.data(Qt.ItemDataRole.UserRole) for r in self.ticked_rows())
 
-    def tick(self, label: str, on: bool = True) -> None:
-        """By its label. Raises KeyError when there is none."""
-        for k in range(self.count()):
-            if self.item(k).data(Qt.ItemDataRole.UserRole).label == label:
-                state = Qt.CheckState.Checked if on else Qt.CheckState.Unchecked
-                self.item(k).setCheckState(state)
-                return
-        raise KeyError(label)
-
-    def sizeHint(self) -> QSize:
-        """As tall as its rows, within reason."""
-        row = self.sizeHintForRow(0) if self.count() else 18
-        return QSize(160, min(10, max(3, self.count())) * row + 6)
+    def label_of(self, row: QListWidgetItem) -> str:
+        return str(row.data(Qt.ItemDataRole.UserRole).label)
 
     def _changed(self, row: QListWidgetItem) -> None:
         one = row.data(Qt.ItemDataRole.UserRole)

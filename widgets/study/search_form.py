@@ -7,15 +7,14 @@ from typing import Any
 
 import numpy as np
 
-from core.analyses.estimate import EstimateSpec
-from core.analyses.fit import FitSpec
 from core.analyses.search import Range, SearchSpec, grid_values
 from widgets.dataset_choice import narrow
 from widgets.forms import Choice
 from widgets.naming import named, text_label
 from widgets.study.cost import Question
 from widgets.study.field import FieldChoice
-from widgets.study.form import StudyForm, count_box
+from widgets.study.form import count_box
+from widgets.study.one_field import OneFieldForm
 from widgets.study.ranges import RangeTable
 
 MOST = 2000  # trainings of one search, as core.fitting.search has it
@@ -28,10 +27,11 @@ OBJECTIVES = (
 )
 
 
-class SearchForm(StudyForm):
+class SearchForm(OneFieldForm):
     """Makes SearchSpecs."""
 
     ACTION, TIP = "Search", "Train with every combination, judge on the validation frames"
+    WORD = "Search"
 
     def build(self) -> None:
         self.field = FieldChoice(self.settings)
@@ -65,10 +65,6 @@ class SearchForm(StudyForm):
         self.how.currentIndexChanged.connect(lambda _i: self._how_chosen())
         self.objective.currentIndexChanged.connect(lambda _i: self.edited())
         self._trials_row.setRowVisible(self.trials, False)
-
-    def fill_fields(self) -> None:
-        self.field.fill()
-        super().fill_fields()
 
     def _field_chosen(self) -> None:
         info = self.field.info()
@@ -120,7 +116,6 @@ class SearchForm(StudyForm):
 
     def questions(self) -> list[Question]:
         """A few of the trainings stand for all."""
-        assert self.data.dataset is not None
         rng = np.random.default_rng(0)
         ranges, total = self.ranges.ranges(), self.count()
         asked = min(ASKED, total)
@@ -134,34 +129,12 @@ class SearchForm(StudyForm):
             ]
         else:
             tried = [{r.name: _somewhere(r, rng) for r in ranges} for _ in range(asked)]
-        key, hyper = str(self.field.field.currentData()), self.field.hyper()
-        molecule, n = self.data.dataset.molecule, int(self.n_train.value())
-        device = str(self.device.currentData())
-        return [
-            (EstimateSpec(key, molecule, n, {**hyper, **one}, device), total / asked)
-            for one in tried
-        ]
-
-    def suggestion(self) -> str:
-        info = self.field.info()
-        if info is None or self.n_train.problem():
-            return ""
-        return f"Search {info.label} {self.n_train.value()}"
+        n = int(self.n_train.value())
+        return [(self.estimate(n, **one), total / asked) for one in tried]
 
     def make(self, name: str) -> Any:
-        fit = FitSpec(
-            key=str(self.field.field.currentData()),
-            dataset=str(self.data.item().record),
-            n_train=int(self.n_train.value()),
-            n_valid=int(self.n_valid.value()),
-            seed=int(self.seed.value()),
-            method=self.method.currentText(),
-            region=self.region_text(),
-            hyper=self.field.hyper(),
-            device=str(self.device.currentData()),
-        )
         return SearchSpec(
-            fit=fit,
+            fit=self.fit(),
             ranges=self.ranges.ranges(),
             method=str(self.how.currentData()),
             trials=int(self.trials.value()) if self.how.currentData() == "optuna" else self.count(),

@@ -7,10 +7,11 @@ from typing import Any
 
 import numpy as np
 from PySide6.QtCore import QTimer, Signal
-from PySide6.QtWidgets import QHBoxLayout, QSizePolicy, QTabWidget, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QSizePolicy, QTabWidget, QWidget
 
 from core.analyses.search import Search, SearchSpec, Trial
 from core.units import EnergyUnit
+from widgets.form_beside import under_head
 from widgets.naming import push_button, text_label
 from widgets.palette import STYLES
 from widgets.session import Session
@@ -47,15 +48,7 @@ class SearchView(QWidget):
         for widget, title in ((self.parallel, "Settings"), (self.map, "Map"),
                               (self.progress, "Best so far"), (self.table, "Trials")):  # fmt: skip
             self.tabs.addTab(widget, title)
-        top = QHBoxLayout()
-        top.setContentsMargins(6, 2, 6, 0)
-        top.addWidget(self.headline, 1)
-        top.addWidget(self.train)
-        box = QVBoxLayout(self)
-        box.setContentsMargins(0, 0, 0, 0)
-        box.setSpacing(2)
-        box.addLayout(top)
-        box.addWidget(self.tabs, 1)
+        under_head(self, self.headline, self.train, self.tabs)
         self._timer = QTimer(self, singleShot=True, interval=REDRAW_MS)
         self._timer.timeout.connect(self.refresh)
         self.train.clicked.connect(self._train)

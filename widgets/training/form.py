@@ -18,6 +18,7 @@ from core.analyses.estimate import EstimateSpec
 from core.analyses.fit import FitSpec
 from core.dataset import Dataset
 from core.forcefields.info import Info
+from widgets.dataset_choice import holds
 from widgets.forms import Choice, Form
 from widgets.later import Refill
 from widgets.loading import load_item
@@ -177,14 +178,8 @@ class TrainingForm(QWidget):
 
     def _loaded(self, dataset: Dataset) -> None:
         self.dataset = dataset
-        energies, forces = int(dataset.has_energy.sum()), int(dataset.has_forces.sum())
-        level = f", {dataset.level}" if dataset.level else ""
-        self.found.setText(
-            f"{dataset.molecule.formula}: {len(dataset)} frames, {energies} energies and {forces} "
-            f"forces found{level}"
-        )
-        if not forces and not energies:
-            self._dataset_problem = "No frame of this data set has labels: nothing to train on."
+        found, self._dataset_problem = holds(dataset)
+        self.found.setText(found)
         self.on_top.fill(dataset)
         self.together.fill(self.data.currentData(), dataset)
         self._edited()

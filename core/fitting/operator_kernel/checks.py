@@ -7,8 +7,10 @@ from typing import Any
 import numpy as np
 
 from core.dataset import Dataset, Split
-from core.descriptors.pair_distances import pair_distances, repeated_frames
+from core.descriptors.pair_distances import pair_distances
+from core.engine.system import free_memory
 from core.fitting.operator_kernel.cost import check_frames, cost, frames_used, search_frames
+from core.fitting.training import check_repeats
 from core.forcefields.base import ForceFieldError
 
 
@@ -65,23 +67,15 @@ def _check_geometries(dataset: Dataset, split: Split, hyper: Any) -> None:
             f"FCHL19: atom {int(nearest.argmax()) + 1} has no neighbour within the cutoff of "
             f"{hyper.cutoff:g} Å in some training frame; make the cutoff larger"
         )
-    again, first = repeated_frames(dataset.positions[train])
-    if len(again):
-        raise ForceFieldError(
-            f"FCHL19: training frame {train[again[0]] + 1} is the same geometry as frame "
-            f"{train[first[0]] + 1} ({len(again)} such repeats), which makes the equations "
-            "singular; leave the repeats out"
-        )
+    check_repeats("FCHL19", dataset, train, "makes the equations singular")
 
 
 def check_memory(numbers: np.ndarray, n_train: int, hyper: Any, device: str) -> None:
     """Raises ForceFieldError where even the iterative solution does not fit."""
     if not device.startswith("cpu"):
         return
-    import psutil
-
     _, needed = cost(numbers, n_train, hyper)
-    free = psutil.virtual_memory().available
+    free = free_memory()
     if needed > free:
         fits = int(n_train * (free / needed) ** 0.5)
         raise ForceFieldError(

@@ -12,9 +12,9 @@ from core.descriptors.extended import Descriptor
 from core.descriptors.extended_terms import TermError, close_terms, parse_terms, straight
 from core.descriptors.inverse_distances import internal_basis
 from core.descriptors.matern_hessian import MaternHessian
-from core.descriptors.pair_distances import repeated_frames
 from core.fitting.sgdml.symmetry_choice import parse_skipped, text, without
 from core.fitting.symmetry import SymmetryError, find_permutations
+from core.fitting.training import check_repeats
 from core.forcefields.base import ForceFieldError
 
 if TYPE_CHECKING:
@@ -48,13 +48,7 @@ def check(dataset: Dataset, split: Split, hyper: Any) -> None:
                 f"{len(frames)} have none), which {why} needs; switch it off or choose other frames"
             )
     train = np.sort(split.train)
-    again, first = repeated_frames(dataset.positions[train])
-    if len(again):
-        raise ForceFieldError(
-            f"sGDML: training frame {train[again[0]] + 1} is the same geometry as frame "
-            f"{train[first[0]] + 1} ({len(again)} such repeats), which makes the equations "
-            "singular; leave the repeats out"
-        )
+    check_repeats("sGDML", dataset, train, "makes the equations singular")
     if len(split.valid) == 0 and (hyper.sigma == 0 or hyper.search_lam):
         what = "sigma" if hyper.sigma == 0 else "lambda"
         raise ForceFieldError(

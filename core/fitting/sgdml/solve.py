@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
+from core.engine.system import free_memory
 from core.fitting.checkpoint import Checkpoint, mark
 from core.fitting.conjugate import Progress, conjugate_gradients
 from core.fitting.conjugate_kernel import KernelProduct
@@ -50,9 +51,7 @@ def budget(hyper: Any, device: str) -> float:
         return float(hyper.memory * 2**30)
     if device.startswith("cuda"):
         return float(torch.cuda.mem_get_info(device)[0])
-    import psutil
-
-    return float(psutil.virtual_memory().available)
+    return free_memory()
 
 
 def plan(

@@ -6,29 +6,13 @@ import re
 
 import numpy as np
 
+from core.analyses.permutations import cycles, cycles_text
 from core.fitting.symmetry import SymmetryError, close_group
-
-
-def cycles(permutation: np.ndarray) -> tuple[tuple[int, ...], ...]:
-    """The cycles of a permutation (N,) longer than one, atoms from 0: (4,7),(5,6)."""
-    seen: set[int] = set()
-    found = []
-    for start in range(len(permutation)):
-        cycle = []
-        atom = start
-        while atom not in seen:
-            seen.add(atom)
-            cycle.append(atom)
-            atom = int(permutation[atom])
-        if len(cycle) > 1:
-            found.append(tuple(cycle))
-    return tuple(found)
 
 
 def text(permutation: np.ndarray) -> str:
     """ "(5 8)(6 7)", atoms from 1; "none" for the identity."""
-    rows = cycles(permutation)
-    return "".join("(" + " ".join(str(a + 1) for a in c) + ")" for c in rows) or "none"
+    return cycles_text(cycles(permutation)) or "none"
 
 
 def parse_skipped(words: str, permutations: np.ndarray) -> list[int]:

@@ -7,9 +7,10 @@ from typing import Any
 import numpy as np
 
 from core.dataset import Dataset, Split
-from core.descriptors.pair_distances import repeated_frames
 from core.elements import SYMBOLS
+from core.engine.system import free_memory
 from core.fitting.sparse_gp.terms import cutoffs_of
+from core.fitting.training import check_repeats
 from core.forcefields.errors import ForceFieldError
 
 SPEED = 30e9  # float64 operations per second that two cores reach here
@@ -47,9 +48,7 @@ def check_memory(n_atoms: int, m: int, device: str) -> None:
     """Raise ForceFieldError where the triangles would not fit."""
     if not device.startswith("cpu"):
         return
-    import psutil
-
-    needed, free = memory(n_atoms, m), psutil.virtual_memory().available
+    needed, free = memory(n_atoms, m), free_memory()
     if needed > free:
         fits = int(m * max(0.0, (free - MEMORY_BASE) / needed) ** 0.5)
         raise ForceFieldError(
@@ -72,13 +71,7 @@ def check(dataset: Dataset, split: Split, hyper: Any) -> None:
         )
     _check_labels(dataset, split)
     _check_cutoffs(dataset, train, hyper)
-    again, first = repeated_frames(dataset.positions[train])
-    if len(again):
-        raise ForceFieldError(
-            f"GAP: training frame {train[again[0]] + 1} is the same geometry as frame "
-            f"{train[first[0]] + 1} ({len(again)} such repeats), which counts its labels twice; "
-            "leave the repeats out"
-        )
+    check_repeats("GAP", dataset, train, "counts its labels twice")
 
 
 def _check_labels(dataset: Dataset, split: Split) -> None:

@@ -173,6 +173,7 @@ def test_tells_what_it_did(bent):
 
 
 def test_stop_keeps_the_frames_so_far_and_cancel_throws_away(bent, monkeypatch):
+    monkeypatch.setattr("core.engine.context.PROGRESS_INTERVAL", 0.0)
     monkeypatch.setattr("core.fitting.ace.rows.BLOCK", 1.0)
 
     def at(fraction, action):

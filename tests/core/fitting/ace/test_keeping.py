@@ -100,6 +100,7 @@ def test_two_molecules_are_kept_together(data, calls):
 
 
 def test_a_stopped_fit_leaves_nothing(data, monkeypatch):
+    monkeypatch.setattr("core.engine.context.PROGRESS_INTERVAL", 0.0)
     monkeypatch.setattr("core.fitting.ace.rows.BLOCK", 1.0)
     kept = Kept(LIMIT)
     context = Context(lambda kind, done, payload: done > 0.1 and context.request_stop(), kept=kept)
