@@ -136,7 +136,7 @@ class JobRow(QWidget):
             queued = event.kind == "queued" and self.place
             self._say(place_text(self.place) if queued else WORDS[event.kind])
         if event.kind == "cancelled" and message and message != "cancelled":
-            self._say(f"cancelled: {message}")
+            self._say(message if message.startswith("cancelled") else f"cancelled: {message}")
         if event.kind in FINAL:
             self.bar.setValue(1000 if event.kind == "done" else self.bar.value())
             self.bar.setEnabled(event.kind == "done")

@@ -13,6 +13,7 @@ from app.console import Console, UserError, parse_settings
 from core.analyses.errors import Errors, ErrorsSpec
 from core.analyses.fit import Fit, FitSpec
 from core.fieldref import FieldRef
+from core.forcefields.info import Info
 
 NAME = "fit"
 HELP = "train a force field: pescape fit DATA --field sgdml --train 200 --out MODEL"
@@ -94,6 +95,14 @@ def run(options: argparse.Namespace, console: Console) -> dict[str, Any]:
     if options.start:
         hyper["parameters"] = _start(options, hyper)
     data, paths = fit_together.read(options, console)
+    for each in data:
+        if options.train > len(each):
+            raise UserError(
+                f"{each.name} has {len(each)} frames, fewer than the {options.train} to train on; "
+                "say with --train how many (and with --valid how many choose the settings)"
+            )
+    if options.isolated and not _info(console, options.field).combines:
+        console.say(f"{options.field} has no energies of single atoms: --isolated changes nothing")
     folder = console.folder("fit")
     fit: Fit = console.run(
         FitSpec(
@@ -142,8 +151,13 @@ def run(options: argparse.Namespace, console: Console) -> dict[str, Any]:
 
 def _units(console: Console, key: str) -> dict[str, str]:
     """Units of the hyper-parameters that have one."""
-    rows = [p for info in console.engine.catalog() if info.key == key for p in info.parameters]
-    return {p.name: p.unit for p in rows if p.unit}
+    return {p.name: p.unit for p in _info(console, key).parameters if p.unit}
+
+
+def _info(console: Console, key: str) -> Info:
+    """What a force field tells about itself; of an unknown one, which the fit refuses, nothing."""
+    rows = (info for info in console.engine.catalog() if info.key == key)
+    return next(rows, Info(key, key, ""))
 
 
 def _start(options: argparse.Namespace, hyper: dict[str, Any]) -> str:

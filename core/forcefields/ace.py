@@ -149,6 +149,7 @@ class ACE(ForceField):
             "degrees": np.array(s.degrees),
             "shape": np.array([s.w_y, s.cutoff, float(s.n_pair), s.pair_cutoff]),
             "less": np.array(s.less or np.zeros(len(s.elements))),
+            "more": np.array(s.more or np.zeros(len(s.elements))),
             "r0": s.r0,
             "r_in": s.r_in,
             "most": s.most,
@@ -229,6 +230,7 @@ def _setup(state: dict[str, np.ndarray]) -> Setup:
         less, shape = np.where(elements == 1, shape[4], 0.0), shape[:4]
     else:
         less = state["less"]
+    more = state.get("more", np.zeros(z))  # a model of before there was one adds nothing
     if elements.dtype.kind != "i" or elements.ndim != 1 or not (np.diff(elements) > 0).all():
         wrong = "elements"
     elif not np.isfinite(degrees).all() or not 1 <= degrees.size <= 4:
@@ -241,6 +243,8 @@ def _setup(state: dict[str, np.ndarray]) -> Setup:
         wrong = "shape's values"
     elif less.shape != (z,) or less.dtype.kind != "f" or not ((less >= 0) & (less < 60)).all():
         wrong = "less"
+    elif more.shape != (z,) or more.dtype.kind != "f" or not ((more >= 0) & (more < 60)).all():
+        wrong = "more"
     elif r0.shape != (pair_count(z),) or not np.isfinite(r0).all() or (r0 <= 0).any():
         wrong = "r0"
     elif r_in.shape != r0.shape or not ((r_in >= 0) & (r_in < min(shape[1], shape[3]))).all():
@@ -259,6 +263,7 @@ def _setup(state: dict[str, np.ndarray]) -> Setup:
         n_pair=int(shape[2]),
         pair_cutoff=float(shape[3]),
         less=tuple(less.tolist()),
+        more=tuple(more.tolist()),
         most=most,
     )
 

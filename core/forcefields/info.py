@@ -58,7 +58,8 @@ class Info:
     parameters: tuple[Parameter, ...] = ()
     ready: bool = False
     energies_suffice: bool = False  # can be fitted to frames without forces
-    combines: bool = False  # can be fitted to frames of several molecules together (`fit_many`)
+    #: can be fitted to several molecules together (`fit_many`), with energies of isolated atoms
+    combines: bool = False
 
     @property
     def must_be_trained(self) -> bool:

@@ -83,6 +83,7 @@ def test_the_model_serves_another_molecule(files, fitted):
         (["--isolated", "{}/oxygen.extxyz"], "no C and no H atom"),
         (["--together", "{}/water.extxyz", "--profile"], "neither --together"),
         (["--together", "{}/mixed.extxyz"], "from a file of its own: DATA --together DATA2"),
+        (["--train", "200"], "has 40 frames, fewer than the 200 to train on; say with --train"),
     ],
 )
 def test_bad_input_is_one_clear_line(files, more, words):
@@ -91,7 +92,16 @@ def test_bad_input_is_one_clear_line(files, more, words):
     two = [(files / f"{m}.extxyz").read_text() for m in ("methanol", "water")]
     (files / "mixed.extxyz").write_text("".join(two))
     arguments = ["fit", str(files / "ethanol.extxyz"), *(m.format(files) for m in more)]
-    done = pescape(*arguments, *SMALL, "--out", str(files / "m.npz"), status=2)
+    done = pescape(*arguments[:2], *SMALL, *arguments[2:], "--out", str(files / "m.npz"), status=2)
     (line,) = [x for x in done.stderr.splitlines() if x.startswith("pescape")]
     assert words in line
     assert "Traceback" not in done.stderr
+
+
+def test_atoms_that_a_field_does_not_use_are_said_to_change_nothing(files):
+    done = pescape(
+        *["fit", str(files / "ethanol.extxyz"), "--isolated", str(files / "atoms.extxyz")],
+        *["--field", "sgdml", "--set", "sigma=10", "--set", "lam=1e-10", "--train", "10"],
+        *["--valid", "5", "--out", str(files / "sgdml.npz")],
+    )
+    assert "sgdml has no energies of single atoms: --isolated changes nothing" in done.stdout

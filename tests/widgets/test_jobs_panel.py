@@ -201,7 +201,7 @@ def test_everything_works_from_the_keyboard(qtbot, panel, queue):
     assert row.hasFocus()  # it is still the one that is moved
     qtbot.keyClick(row, Qt.Key.Key_Delete)
     assert queue == ["a", "b", "d"]
-    assert row.words.text() == "cancelled: cancelled before it was started"
+    assert row.words.text() == "cancelled before it was started"
 
 
 def test_the_last_possible_move_leaves_the_focus_with_the_job(qtbot, panel, queue):

@@ -1,8 +1,9 @@
 """Which invariants an ACE basis has, and the tables by which they are evaluated.
 
 Kovács et al. 2021, section 2.3: a product of nu one-particle features v_t = (z_t n_t l_t) belongs
-to the basis where its degree sum_t (n_t + w_Y l_t) is at most D_nu, n from 1. For each element of
-the centre the basis is its own. Every invariant of order 1 to 4 is written as one bilinear form
+to the basis where its degree sum_t (n_t + w_Y l_t) is at most D_nu, n from 1; here elements may
+weigh on it too (`Truncation.more`). For each element of the centre the basis is its own. Every
+invariant of order 1 to 4 is written as one bilinear form
 
     B_k = sum_M P_(a L M) P_(b L M)
 
@@ -27,16 +28,18 @@ class Truncation:
     """degrees: D_1 … D_nu; w_y: weight of l; most: largest number of neighbours per element.
 
     With `most`, products with more factors of an element than the centre can have neighbours of
-    it are left out: they are functions of fewer bodies, which the lower orders describe.
+    it are left out: they are functions of fewer bodies, which the lower orders describe. more:
+    what a neighbour of each element adds to the degree of its factor, () = nothing.
     """
 
     degrees: tuple[float, ...]
     w_y: float = 2.0
     most: tuple[int, ...] | None = None
+    more: tuple[float, ...] = ()
 
-    def degree(self, n: int, l: int) -> float:  # noqa: E741
-        """n + w_Y l."""
-        return n + self.w_y * l
+    def degree(self, n: int, l: int, z: int | None = None) -> float:  # noqa: E741
+        """n + w_Y l, and `more` of the neighbour's element z."""
+        return n + self.w_y * l + (self.more[z] if self.more and z is not None else 0.0)
 
     def shapes(self) -> list[tuple[int, int]]:
         """(n, l) that could occur in a product, l first."""
@@ -129,9 +132,9 @@ def build(n_elements: int, truncation: Truncation) -> CentreBasis:
     rows = [(z, *shape) for shape in shapes for z in range(n_elements)]
     if truncation.most is not None:
         rows = [r for r in rows if truncation.most[r[0]] > 0]
-    rows.sort(key=lambda r: (truncation.degree(r[1], r[2]), r[2], r[0]))
+    rows.sort(key=lambda r: (truncation.degree(r[1], r[2], r[0]), r[2], r[0]))
     table = np.array(rows, dtype=np.int64).reshape(-1, 3)
-    degree = table[:, 1] + truncation.w_y * table[:, 2]
+    degree = np.array([truncation.degree(n, l, z) for z, n, l in rows])  # noqa: E741
     chosen: list[tuple[tuple[int, ...], int, float]] = []
     for order, top in enumerate(truncation.degrees, 1):
         for members in _multisets(degree, table[:, 0], order, top, truncation.most):

@@ -22,7 +22,7 @@ class Setup:
     per unordered pair of elements; n_pair repulsive functions per pair of elements; most (Z,Z):
     the most neighbours of the second element that an atom of the first can have (-1: any number);
     pair_cutoff Å of the repulsive pair functions; less: degrees less around atoms of each element
-    (Z,), () = none.
+    (Z,), more: degrees that a neighbour of each element costs more (Z,), () = none.
     """
 
     elements: np.ndarray
@@ -35,13 +35,14 @@ class Setup:
     most: np.ndarray
     pair_cutoff: float
     less: tuple[float, ...] = ()
+    more: tuple[float, ...] = ()
 
     def truncation(self, z: int) -> Truncation:
         """Of the basis around element z."""
         most = tuple(int(k) for k in self.most[z])
         less = self.less[z] if self.less else 0.0
         degrees = tuple(max(float(nu), d - less) for nu, d in enumerate(self.degrees, 1))
-        return Truncation(degrees, self.w_y, most if min(most) >= 0 else None)
+        return Truncation(degrees, self.w_y, most if min(most) >= 0 else None, self.more)
 
     def bases(self) -> list[CentreBasis]:
         """One basis per element."""

@@ -12,7 +12,7 @@ import torch
 from core.descriptors.ace.model import Evaluator
 from core.fitting.ace.keeping import Keeping, fingerprint
 from core.fitting.ace.rows import Rows
-from core.fitting.ace.setup import check, cost, resolve
+from core.fitting.ace.setup import MANY, check, cost, resolve
 from core.fitting.ace.solvers import SOLVERS
 from core.fitting.cores import spread_over_cores
 from core.fitting.linear import Solution
@@ -34,6 +34,9 @@ def fit_arrays(
     for p in portions:
         with naming(p, portions):
             check(p.dataset, p.split, hyper)
+    sizes = [(len(p.numbers), len(p.split.train)) for p in portions]
+    if hyper.functions >= MANY and not hyper.degrees.strip():  # counting them takes long
+        _affordable(sizes, hyper.functions, hyper)
     setup = resolve(portions, hyper)
     kind = hyper.one_body
     one_body, how = one_body_energies(portions, setup.elements, kind, label="linear ACE")
@@ -41,14 +44,8 @@ def fit_arrays(
         columns = setup.columns()
     except ValueError as error:
         raise ForceFieldError(f"linear ACE: {error}; choose lower ones") from None
-    sizes = [(len(p.numbers), len(p.split.train)) for p in portions]
-    seconds, need = cost(sizes, columns, hyper.solver)
+    seconds, need = _affordable(sizes, columns, hyper)
     context.log(f"{columns} basis functions; about {seconds:.0f} s and {need / 2**30:.1f} GiB")
-    if need > hyper.memory * 2**30:
-        raise ForceFieldError(
-            f"linear ACE: the fit of {columns} functions needs about {need / 2**30:.1f} GiB, more "
-            f"than the {hyper.memory:g} GiB allowed; choose fewer functions or raise the limit"
-        )
     weight = 0.0 if kind == "forces only" else hyper.energy_weight
     sources = []
     for p in portions:
@@ -109,6 +106,17 @@ def fit_arrays(
         found |= _shift(found, field, portions, hyper, context.device)
     context.progress(1.0, "trained")
     return found
+
+
+def _affordable(sizes: Sequence[tuple[int, int]], columns: int, hyper: Any) -> tuple[float, float]:
+    """`cost` of so many functions. Raises ForceFieldError above the memory allowed."""
+    seconds, need = cost(sizes, columns, hyper.solver)
+    if need > hyper.memory * 2**30:
+        raise ForceFieldError(
+            f"linear ACE: the fit of {columns} functions needs about {need / 2**30:.1f} GiB, more "
+            f"than the {hyper.memory:g} GiB allowed; choose fewer functions or raise the limit"
+        )
+    return seconds, need
 
 
 def _count(frames: Sequence[np.ndarray]) -> int:

@@ -42,6 +42,15 @@ class ACEHyper:
         high=10.0,
         advanced=True,
     )
+    neighbours: float = hyper(
+        1.0,
+        label="Degrees more for rare neighbours",
+        help="What a factor for hydrogen or a rare element adds to a product's degree, above 12 "
+        "atoms and at most: 1 if the commonest heavy element has twice as many atoms.",
+        low=0.0,
+        high=10.0,
+        advanced=True,
+    )
     order: int = hyper(
         0,
         label="Correlation order",
@@ -84,11 +93,11 @@ class ACEHyper:
     r0: float = hyper(
         0.0,
         label="Radial transform r0",
-        help="In sums of covalent radii: small values resolve short distances more finely. 0 = 0.4 "
-        "times the cutoff in Å.",
+        help="In sums of covalent radii: small values resolve short distances more finely. 0 = 2 "
+        "for up to 12 atoms, else 0.8.",
         low=0.0,
         high=10.0,
-        automatic="0.4 times the cutoff in Å",
+        automatic="2 for small molecules, else 0.8",
     )
     pair_functions: int = hyper(
         8,

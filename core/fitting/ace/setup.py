@@ -24,6 +24,7 @@ SMALL = 12  #: atoms up to which 5 Å are resolved by a basis of any size
 FAR = 5_000  #: functions from which it pays to see beyond NEAR in a larger molecule
 NEAR = 3.5  # Å
 STEP = 0.05  #: of the degrees
+MANY = 30_000  #: functions asked for, from which they are not counted before they must be
 FILLED = 0.93  #: part of the size asked for that is good enough
 
 
@@ -92,7 +93,7 @@ def resolve(portions: Sequence[Portion], hyper: Any) -> Setup:
             least = np.minimum(least, _distances(p, elements, cutoff))
     radii = np.array([COVALENT_RADII[int(e)] for e in elements])
     first, second = np.triu_indices(len(elements))
-    r0 = (hyper.r0 or 0.4 * cutoff) * (radii[first] + radii[second])
+    r0 = transform(sizes, hyper) * (radii[first] + radii[second])
     r_in = hyper.inner * np.where(least < cutoff, least, radii[first] + radii[second])
 
     def setup(degrees: tuple[float, ...]) -> Setup:
@@ -103,6 +104,7 @@ def resolve(portions: Sequence[Portion], hyper: Any) -> Setup:
             cutoff=cutoff,
             pair_cutoff=max(hyper.pair_cutoff, cutoff),
             less=fewer(molecules, elements, hyper),
+            more=dearer(molecules, elements, hyper),
             r0=r0,
             r_in=r_in,
             n_pair=hyper.pair_functions,
@@ -205,6 +207,13 @@ def reach(sizes: Sequence[tuple[int, int]], hyper: Any) -> float:
     return float(hyper.cutoff or (4.7 if _target(sizes, hyper) >= FAR else NEAR))
 
 
+def transform(sizes: Sequence[tuple[int, int]], hyper: Any) -> float:
+    """r0 in sums of covalent radii."""
+    if max(n for n, _ in sizes) <= SMALL:
+        return float(hyper.r0 or 2.0)
+    return float(hyper.r0 or 0.8)
+
+
 def _rows(sizes: Sequence[tuple[int, int]]) -> int:
     """Equations of frames with energies and forces; sizes: atoms and frames of every molecule."""
     return sum(frames * (3 * atoms - 5) for atoms, frames in sizes)
@@ -225,20 +234,40 @@ def fewer(molecules: Sequence[np.ndarray], elements: np.ndarray, hyper: Any) -> 
     surroundings of carbon need the functions: less = min(rare, log2(commonest heavy / own count)),
     atoms counted in the molecule that has the most of the element.
     """
-    counts = np.max([[(m == e).sum() for e in elements] for m in molecules], axis=0)
-    most = max(counts[elements > 1], default=1)
     rare = hyper.rare if max(map(len, molecules)) > SMALL else 0.0
-    less = np.minimum(rare, np.log2(most / counts))
+    less = np.minimum(rare, _rarity(molecules, elements))
     return tuple(
         float(hyper.hydrogen if e == 1 else x) for e, x in zip(elements, less, strict=True)
     )
 
 
+def dearer(molecules: Sequence[np.ndarray], elements: np.ndarray, hyper: Any) -> tuple[float, ...]:
+    """Degrees that a neighbour of each element costs more (Z,): hydrogen, and rare ones.
+
+    With one degree for all, most products hold rare neighbours (H C N O has 20 triples, one of them
+    CCC), though the fitted ones of carbon move the atoms most: by e^0.5 for each factor exchanged,
+    as much as one degree. more = min(neighbours, log2(commonest heavy / own count)), hydrogen all;
+    in molecules of up to SMALL atoms, where hydrogens are most of what moves, 0.
+    """
+    top = hyper.neighbours if max(map(len, molecules)) > SMALL else 0.0
+    more = np.minimum(top, _rarity(molecules, elements))
+    return tuple(float(top if e == 1 else x) for e, x in zip(elements, more, strict=True))
+
+
+def _rarity(molecules: Sequence[np.ndarray], elements: np.ndarray) -> np.ndarray:
+    """log2(commonest heavy / own count) of elements (Z,), in the molecule with most of each."""
+    counts = np.max([[(m == e).sum() for e in elements] for m in molecules], axis=0)
+    return np.log2(max(counts[elements > 1], default=1) / counts)
+
+
 def expected_columns(sizes: Sequence[tuple[np.ndarray, int]], hyper: Any) -> int:
     """Size of the basis that `resolve` would choose, without the data.
 
-    sizes: atomic numbers (N,) and training frames of every molecule.
+    sizes: atomic numbers (N,) and training frames of every molecule. So many that counting takes
+    seconds are taken as asked for.
     """
+    if hyper.functions >= MANY and not hyper.degrees.strip():
+        return int(hyper.functions)
     molecules = [numbers for numbers, _ in sizes]
     elements = np.unique(np.concatenate(molecules))
     counts = [(len(numbers), frames) for numbers, frames in sizes]
@@ -247,8 +276,9 @@ def expected_columns(sizes: Sequence[tuple[np.ndarray, int]], hyper: Any) -> int
 
     def setup(degrees: tuple[float, ...]) -> Setup:
         n = hyper.pair_functions
-        w_y, less = angular(counts, hyper), fewer(molecules, elements, hyper)
-        return Setup(elements, degrees, w_y, 5.0, ones, 0.5 * ones, n, most, 5.0, less)
+        w_y = angular(counts, hyper)
+        less, more = fewer(molecules, elements, hyper), dearer(molecules, elements, hyper)
+        return Setup(elements, degrees, w_y, 5.0, ones, 0.5 * ones, n, most, 5.0, less, more)
 
     return setup(_degrees(setup, counts, hyper)).columns()
 

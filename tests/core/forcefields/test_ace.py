@@ -10,7 +10,7 @@ import torch
 
 from core.dataset import Dataset, Split
 from core.engine.context import Cancelled, Context
-from core.fitting.ace.setup import expected_columns, fewer
+from core.fitting.ace.setup import dearer, expected_columns, fewer
 from core.forcefields.ace import ACE
 from core.forcefields.base import ForceFieldError
 from core.forcefields.load import hyper_from
@@ -198,6 +198,14 @@ def test_estimate_grows_with_the_basis_and_the_data():
     assert ACE.estimate(ETHANOL, 100, large)[0] < ACE.estimate(ETHANOL, 1000, large)[0]
 
 
+def test_more_functions_than_fit_are_refused_before_they_are_counted(bent, monkeypatch):
+    monkeypatch.setattr("core.fitting.ace.fit.resolve", lambda *_: pytest.fail("counted"))
+    monkeypatch.setattr("core.fitting.ace.setup._degrees", lambda *_: pytest.fail("counted"))
+    assert ACE.estimate(ETHANOL, 500, hyper_from(ACE, {"functions": 100_000}))[1] > 8e10
+    with pytest.raises(ForceFieldError, match="100000 functions needs about"):
+        fit(bent, functions=100_000)
+
+
 def test_functions_go_to_the_elements_with_many_surroundings():
     """3BPA, C12 H12 N2 O: N and O have one or two surroundings, carbon twelve."""
     numbers = np.array([6] * 12 + [1] * 12 + [7] * 2 + [8])
@@ -210,14 +218,27 @@ def test_functions_go_to_the_elements_with_many_surroundings():
     )
 
 
+def test_functions_go_to_the_neighbours_that_matter():
+    """One of 20 triples of H, C, N, O is CCC; in 3BPA the fitted ones of it move atoms most."""
+    numbers = np.array([6] * 12 + [1] * 12 + [7] * 2 + [8])
+    elements, values = np.unique(numbers), hyper_from(ACE, {"neighbours": 3.0})
+    assert dearer([numbers], elements, values) == pytest.approx((3.0, 0.0, np.log2(6), 3.0))
+    aspirin = np.array([6] * 9 + [1] * 8 + [8] * 4)
+    assert dearer([aspirin], np.unique(aspirin), values)[2] == pytest.approx(np.log2(9 / 4))
+    assert dearer([ETHANOL.numbers], np.array([1, 6, 8]), values) == (0.0, 0.0, 0.0)
+
+
 def test_models_of_before_there_was_a_reduction_per_element_still_load(bent):
     model = fit(bent, degrees="4 3", hydrogen=1.0)
     state = model.state()
     state["shape"] = np.append(state["shape"], 1.0)
-    del state["less"]
+    del state["less"], state["more"]
     old = ACE.from_state(bent.molecule, model.hyper, state)
     x = bent.positions[:3]
     assert np.array_equal(old.predict(x).forces, model.predict(x).forces)
+    wrong = {**state, "more": np.array([-1.0, 0.0, 0.0])}
+    with pytest.raises(ForceFieldError, match="more"):
+        ACE.from_state(bent.molecule, model.hyper, wrong)
     del state["r0"]
     with pytest.raises(ForceFieldError, match="r0"):
         ACE.from_state(bent.molecule, model.hyper, state)

@@ -49,6 +49,22 @@ def test_degrees_bound_every_product():
         assert rows[:, 1].min() >= 1
 
 
+def test_a_dear_neighbour_costs_degrees_in_every_factor():
+    """The same functions as with one degree for all, but for those it takes over the bound."""
+    plain, dear = (build(2, Truncation((7.0, 6.0, 6.0), 1.0, None, m)) for m in ((), (0.0, 1.5)))
+
+    def functions(basis):
+        rows = basis.features[np.maximum(basis.members, 0)]
+        named = np.where(basis.members[..., None] < 0, -1, rows)
+        return [tuple(sorted(map(tuple, f.tolist()))) for f in named]
+
+    def within(factors):
+        there = [f for f in factors if f[0] >= 0]
+        return sum(n + l + 1.5 * z for z, n, l in there) <= (7, 6, 6)[len(there) - 1]  # noqa: E741
+
+    assert sorted(functions(dear)) == sorted(f for f in functions(plain) if within(f))
+
+
 def test_count_of_the_lowest_orders():
     # order 1: n only; order 2: unordered pairs of (z, n) for each l
     basis = build(2, Truncation((5.0, 6.0), 2.0))
