@@ -148,8 +148,7 @@ class ACE(ForceField):
             "elements": s.elements,
             "degrees": np.array(s.degrees),
             "shape": np.array([s.w_y, s.cutoff, float(s.n_pair), s.pair_cutoff]),
-            "less": np.array(s.less or np.zeros(len(s.elements))),
-            "more": np.array(s.more or np.zeros(len(s.elements))),
+            "less": np.array([x or np.zeros(len(s.elements)) for x in (s.less, s.more)]),
             "r0": s.r0,
             "r_in": s.r_in,
             "most": s.most,
@@ -230,7 +229,8 @@ def _setup(state: dict[str, np.ndarray]) -> Setup:
         less, shape = np.where(elements == 1, shape[4], 0.0), shape[:4]
     else:
         less = state["less"]
-    more = state.get("more", np.zeros(z))  # a model of before there was one adds nothing
+    if less.ndim == 1:  # a model of before neighbours weighed too
+        less = np.stack([less, np.zeros(len(less))])
     if elements.dtype.kind != "i" or elements.ndim != 1 or not (np.diff(elements) > 0).all():
         wrong = "elements"
     elif not np.isfinite(degrees).all() or not 1 <= degrees.size <= 4:
@@ -241,10 +241,8 @@ def _setup(state: dict[str, np.ndarray]) -> Setup:
         wrong = "shape"
     elif min(shape[[0, 1, 3]]) < 0.1 or not 0 <= shape[2] <= 20:
         wrong = "shape's values"
-    elif less.shape != (z,) or less.dtype.kind != "f" or not ((less >= 0) & (less < 60)).all():
+    elif less.shape != (2, z) or less.dtype.kind != "f" or not ((less >= 0) & (less < 60)).all():
         wrong = "less"
-    elif more.shape != (z,) or more.dtype.kind != "f" or not ((more >= 0) & (more < 60)).all():
-        wrong = "more"
     elif r0.shape != (pair_count(z),) or not np.isfinite(r0).all() or (r0 <= 0).any():
         wrong = "r0"
     elif r_in.shape != r0.shape or not ((r_in >= 0) & (r_in < min(shape[1], shape[3]))).all():
@@ -262,8 +260,8 @@ def _setup(state: dict[str, np.ndarray]) -> Setup:
         r_in=r_in,
         n_pair=int(shape[2]),
         pair_cutoff=float(shape[3]),
-        less=tuple(less.tolist()),
-        more=tuple(more.tolist()),
+        less=tuple(less[0].tolist()),
+        more=tuple(less[1].tolist()),
         most=most,
     )
 

@@ -232,13 +232,13 @@ def test_models_of_before_there_was_a_reduction_per_element_still_load(bent):
     model = fit(bent, degrees="4 3", hydrogen=1.0)
     state = model.state()
     state["shape"] = np.append(state["shape"], 1.0)
-    del state["less"], state["more"]
-    old = ACE.from_state(bent.molecule, model.hyper, state)
     x = bent.positions[:3]
-    assert np.array_equal(old.predict(x).forces, model.predict(x).forces)
-    wrong = {**state, "more": np.array([-1.0, 0.0, 0.0])}
-    with pytest.raises(ForceFieldError, match="more"):
-        ACE.from_state(bent.molecule, model.hyper, wrong)
+    younger = {**model.state(), "less": state.pop("less")[0]}  # before neighbours weighed too
+    for older in (state, younger):
+        old = ACE.from_state(bent.molecule, model.hyper, older)
+        assert np.array_equal(old.predict(x).forces, model.predict(x).forces)
+    with pytest.raises(ForceFieldError, match="less"):
+        ACE.from_state(bent.molecule, model.hyper, {**younger, "less": -younger["less"] - 1})
     del state["r0"]
     with pytest.raises(ForceFieldError, match="r0"):
         ACE.from_state(bent.molecule, model.hyper, state)
