@@ -54,7 +54,7 @@ class ACE(ForceField):
         trainable=True,
         differentiable=True,
         batched=True,
-        gpu=False,
+        gpu=True,
         absolute_energy=True,
         energies_suffice=True,
         combines=True,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-import torch
 
 from core.dataset import Split
 from core.engine.context import Context
@@ -17,7 +16,6 @@ from tests.tolerances import GPU_EQUALS_CPU
 GPU = {k: cls for k, cls in discover().items() if cls.INFO.gpu}
 KEYS = sorted(k for k, cls in GPU.items() if cls.INFO.trainable)
 UNTRAINED = sorted(k for k, cls in GPU.items() if not cls.INFO.must_be_trained)
-pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device here")
 
 
 @pytest.mark.parametrize("key", KEYS)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-import torch
 
 from core.dataset import Split
 from core.engine.context import Context
@@ -13,7 +12,6 @@ from core.forcefields.sgdml import SGDML
 from tests.molecules import ethanol_frames, labelled
 from tests.tolerances import FLOAT32_FORCE, GPU_EQUALS_CPU, ITERATIVE_FORCE
 
-pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device here")
 NONE = np.zeros(0, dtype=int)
 
 
