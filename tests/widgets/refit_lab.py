@@ -19,7 +19,9 @@ from core.engine.context import Context
 from core.forcefields.info import Info, Parameter
 from core.mm.topology import Topology
 from core.units import KCAL_MOL
+from tests.molecules import labelled
 from tests.widgets.lab import Lab, make_errors, show
+from tests.widgets.parameters_lab import filled
 from widgets.panels.parameters import ParametersPanel
 
 RUN = {
@@ -69,10 +71,7 @@ class Working(Lab):
 
 def editor(qtbot, lab: Working, *size: int) -> ParametersPanel:
     """On the screen, with the terms of ethanol and all it asks answered."""
-    made = show(qtbot, ParametersPanel(lab.session), *size)
-    qtbot.waitUntil(lambda: bool(lab.jobs(ParametersSpec)))
-    lab.work()
-    return made
+    return filled(qtbot, lab, show(qtbot, ParametersPanel(lab.session), *size))
 
 
 def stronger(topology: Topology, factor: float = 2.0) -> Topology:
@@ -124,3 +123,25 @@ def make_refit(spec: RefitSpec) -> Refit:
         {"torsion": (0.6 * k, 0.9 * k), "bond": (2.1 * k, 2.0 * k), "improper": (0.0, 0.0)},
         spec.parent,
     )
+
+
+def scanned(qtbot, lab: Lab) -> ParametersPanel:
+    """The editor on ethanol, with a labelled scan of the hydroxyl's torsion."""
+    made = editor(qtbot, lab, 800, 600)
+    scan = labelled(made.plots.scan.positions, key="mmff94")
+    item = lab.project.add("datasets", "scan", dataclasses.replace(scan, forces=None))
+    lab.session.items_changed.emit("datasets")
+    made.bar.fill_references(made.document.molecule)
+    made.bar.reference.setCurrentIndex(made.bar.reference.findData(item.id))
+    made.scan()
+    lab.work()
+    made.tabs.setCurrentWidget(made.refit)
+    qtbot.waitUntil(lambda: made.refit.form.choice.usable > 0)
+    return made
+
+
+def begun(lab: Lab, panel: ParametersPanel) -> str:
+    """Press Refit; the job."""
+    assert panel.refit.refit.isEnabled(), panel.refit.problem.text()
+    panel.refit.refit.click()
+    return lab.jobs(RefitSpec)[-1]

@@ -68,7 +68,8 @@ def fit_arrays(
         return _error(models, sources, valid)
 
     keeping = None
-    if hyper.solver == "cholesky" and context.kept.limit:
+    # the room for what is kept is counted in the machine's memory, not in a GPU's
+    if hyper.solver == "cholesky" and context.kept.limit and context.device == "cpu":
         frames = list(zip(train, held, strict=True))
         keeping = Keeping(context.kept, fingerprint(setup, sources, frames), columns)
     with spread_over_cores(context.device) as spread:
