@@ -35,12 +35,13 @@ def shared() -> Path | None:
     return folder if (folder / "data" / "rmd17").is_dir() else None
 
 
-def pescape(*words: str) -> dict[str, Any]:
-    """Run a command of the program; what it writes with --json."""
+def pescape(*words: str, threads: int = 0) -> dict[str, Any]:
+    """Run a command of the program, on so many threads if said; what it writes with --json."""
+    env = {**os.environ, **({"OMP_NUM_THREADS": str(threads)} if threads else {})}
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "figures.json"
         line = [sys.executable, "-m", "app", *words, "--json", str(file)]
-        done = subprocess.run(line, cwd=ROOT, capture_output=True, text=True)
+        done = subprocess.run(line, cwd=ROOT, capture_output=True, text=True, env=env)
         if done.returncode:
             raise RuntimeError(f"{' '.join(words)}\n{done.stderr.strip()[-600:]}")
         return json.loads(file.read_text())
@@ -76,7 +77,8 @@ def threebpa(data: Path, key: str) -> dict[str, Any]:
         for block in (slice(0, 167), slice(167, 333), slice(333, 500)):
             fresh = [f for f in frames[block] if f.positions.round(6).tobytes() not in seen]
             write(f"{out}/block.extxyz", fresh)
-            e = pescape("predict", model, f"{out}/block.extxyz")
+            e = pescape("predict", model, f"{out}/block.extxyz", threads=1)
+            found["one_core_ms"] = e["predict_bulk_ms"] / len(fresh[0])
             found["blocks"].append(
                 (1e3 * e["energy_rmse_eV"], 1e3 * e["force_rmse_eV_per_A"], len(fresh))
             )
@@ -108,8 +110,8 @@ def ratio(ours: float, theirs: float | None) -> str:
 
 HEAD = (
     "| force field | molecule | frames | E MAE meV | published | ratio | F MAE meV/Å | published "
-    "| ratio | fit s | GiB | ms per geometry, bulk / single | its own program: F, fit s, ms |\n"
-    "|---|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|---|"
+    "| ratio | fit s | GiB | ms per geometry, bulk / single | its own program: F, fit s, ms "
+    "| functions |\n|---|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|---|--:|"
 )
 
 
@@ -126,13 +128,14 @@ def row(key: str, molecule: str, frames: int, f: dict[str, Any]) -> str:
         f"| {key} | {molecule} | {frames} | {number(e, 2)} | {number(pe)} | {ratio(e, pe)} "
         f"| {number(force)} | {number(pf)} | {ratio(force, pf)} | {number(f['fit_seconds'])} "
         f"| {number(f['peak_rss_bytes'] / 2**30, 2)} | {number(f['predict_bulk_ms'], 3)} / "
-        f"{number(f['predict_single_ms'], 2)} | {other} |"
+        f"{number(f['predict_single_ms'], 2)} | {other} "
+        f"| {f['info'].get('basis functions', '')} |"
     )
 
 
 HEAD_3BPA = (
     "| 3BPA, 500 frames at 300 K | " + " | ".join(f"{b}: E / F" for b in peers.BLOCKS)
-    + " | fit s | GiB |\n|---|--:|--:|--:|--:|--:|"
+    + " | functions | fit s | GiB | ms per atom, one core |\n|---|--:|--:|--:|--:|--:|--:|--:|"
 )  # fmt: skip
 
 
@@ -144,7 +147,9 @@ def row_3bpa(key: str, f: dict[str, Any]) -> str:
         theirs = f" ({paper[i][0]} / {paper[i][1]})" if paper else ""
         cells.append(f"{number(e)} / {number(force)}{theirs}")
     memory = number(f["peak_rss_bytes"] / 2**30, 2)
-    return f"| {key} | {' | '.join(cells)} | {number(f['fit_seconds'])} | {memory} |"
+    size, speed = f["info"].get("basis functions", "–"), number(f.get("one_core_ms"), 2)
+    fit = number(f["fit_seconds"])
+    return f"| {key} | {' | '.join(cells)} | {size} | {fit} | {memory} | {speed} |"
 
 
 def tables(figures: dict[str, Any]) -> str:

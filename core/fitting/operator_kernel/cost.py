@@ -76,33 +76,48 @@ def _pairs_bytes(atoms: list[int], frames: int) -> float:
     return 8.0 * sum((n * frames) ** 2 for n in atoms)
 
 
-def cost(numbers: np.ndarray, n_train: int, hyper: Any) -> tuple[float, float]:
-    """Rough (seconds, bytes) of a fit."""
+def seconds(numbers: np.ndarray, n_train: int, hyper: Any) -> tuple[float, float]:
+    """Rough seconds of the search of sigma and lambda, and of the fit of all frames after it."""
     n, rows = len(numbers), max(1, 3 * len(numbers) - 5)
     width = _width(n)
     m = frames_used(numbers, n_train, hyper)
 
-    def seconds(frames: int, noises: int = 1) -> float:
+    def closed(frames: int, noises: int = 1) -> float:
         build, factor = flops(frames, n, rows, width)
         return (SLOWER * build + noises * factor) / SPEED
 
     search = 0.0
     if hyper.sigma == 0 or hyper.lam == 0:
         s = search_frames(numbers, m, hyper)
-        search = seconds(s, NOISES) * (ATTEMPTS if hyper.sigma == 0 else 1) + 1.0
-    arrays = _arrays(numbers, m)
-    if iterates(numbers, m, hyper):
-        atoms = [int(c) for c in np.unique(numbers, return_counts=True)[1]]
-        limit = hyper.memory * 1e9
-        columns, narrow = rank(m * rows, limit), NARROW * width
-        pairs = _pairs_bytes(atoms, m)
-        kept = keeps(atoms, m, columns, rows, limit)
-        # products of all pairs, columns of the matrix, and their orthogonalisation
-        work = (0.75 if kept else 1.0) * pairs * narrow * STEPS
-        work += 4.0 * columns * n * narrow * rows * m + 2.0 * m * rows * columns**2
-        memory = _bytes_iterating(m * rows, columns) + (pairs if kept else 0.0)
-        return 1.0 + search + work / SPEED, MEMORY_BASE + NARROW * arrays + memory
-    return 1.0 + search + seconds(m), MEMORY_BASE + arrays + bytes_needed(m, rows)
+        search = closed(s, NOISES) * (ATTEMPTS if hyper.sigma == 0 else 1) + 1.0
+    if not iterates(numbers, m, hyper):
+        return search, 1.0 + closed(m)
+    atoms, columns, pairs = _iterating(numbers, m, hyper)
+    narrow = NARROW * width
+    kept = keeps(atoms, m, columns, rows, hyper.memory * 1e9)
+    # products of all pairs, columns of the matrix, and their orthogonalisation
+    work = (0.75 if kept else 1.0) * pairs * narrow * STEPS
+    work += 4.0 * columns * n * narrow * rows * m + 2.0 * m * rows * columns**2
+    return search, 1.0 + work / SPEED
+
+
+def _iterating(numbers: np.ndarray, m: int, hyper: Any) -> tuple[list[int], int, float]:
+    """Atoms of each element, columns of the preconditioner, bytes of all pairs."""
+    atoms = [int(c) for c in np.unique(numbers, return_counts=True)[1]]
+    columns = rank(m * max(1, 3 * len(numbers) - 5), hyper.memory * 1e9)
+    return atoms, columns, _pairs_bytes(atoms, m)
+
+
+def cost(numbers: np.ndarray, n_train: int, hyper: Any) -> tuple[float, float]:
+    """Rough (seconds, bytes) of a fit."""
+    rows, m = max(1, 3 * len(numbers) - 5), frames_used(numbers, n_train, hyper)
+    time, arrays = sum(seconds(numbers, n_train, hyper)), _arrays(numbers, m)
+    if not iterates(numbers, m, hyper):
+        return time, MEMORY_BASE + arrays + bytes_needed(m, rows)
+    atoms, columns, pairs = _iterating(numbers, m, hyper)
+    kept = keeps(atoms, m, columns, rows, hyper.memory * 1e9)
+    memory = _bytes_iterating(m * rows, columns) + (pairs if kept else 0.0)
+    return time, MEMORY_BASE + NARROW * arrays + memory
 
 
 def _width(n_atoms: int) -> int:

@@ -19,6 +19,7 @@ from core.fitting.operator_kernel.cost import (
     frames_used,
     iterates,
     search_frames,
+    seconds,
 )
 from core.fitting.operator_kernel.data import COARSE, TOLERANCE, TrainingFrames
 from core.fitting.operator_kernel.kernel import Environments, OperatorKernel
@@ -216,7 +217,10 @@ def _search(job: _Job, n_train: int) -> tuple[float, float, torch.Tensor, float,
     """
     hyper, context = job.hyper, job.context
     m = search_frames(job.dataset.molecule.numbers, n_train, hyper)
-    share = 0.4 if m < n_train else 0.93
+    share = 0.93
+    if m < n_train:
+        first, after = seconds(job.dataset.molecule.numbers, n_train, hyper)
+        share *= first / (first + after)  # so that the time left is about right from the start
     assert job.dataset.forces is not None
     valid = check_frames(job.train, job.split.valid, m)
     target = torch.tensor(job.dataset.forces[valid], device=context.device)
