@@ -21,6 +21,13 @@ from core.engine import codec
 from core.engine.errors import EngineError
 from core.engine.messages import FromWorker, Hello
 
+#: glibc returns large arrays to the system at once and then asks for them again, page by page: half
+#: of the time of an ACE prediction. A worker keeps up to 256 MB for its next arrays instead.
+MALLOC = {
+    "MALLOC_ARENA_MAX": "1",
+    "MALLOC_TRIM_THRESHOLD_": str(256 << 20),
+    "MALLOC_MMAP_THRESHOLD_": str(32 << 20),  # the largest that glibc accepts
+}
 LOG_LINES = 100
 LOG_LINE = 2000  # characters kept of one line
 
@@ -65,7 +72,8 @@ class WorkerProcess:
     def _start(self, line: list[str]) -> None:
         home = str(Path(core.__file__).resolve().parent.parent)
         paths = [home, *filter(None, os.environ.get("PYTHONPATH", "").split(os.pathsep))]
-        options: dict[str, Any] = {"env": {**os.environ, "PYTHONPATH": os.pathsep.join(paths)}}
+        env = {**MALLOC, **os.environ, "PYTHONPATH": os.pathsep.join(paths)}
+        options: dict[str, Any] = {"env": env}
         life = ours = -1
         if os.name == "posix":
             life, ours = os.pipe()

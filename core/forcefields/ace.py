@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
     from core.engine.context import Context
 
-CHUNK = 100  #: atoms evaluated together: their arrays stay in a core's cache
+CHUNK = 165  #: atoms evaluated together: more of them leave a core's cache, fewer wait for torch
 SHARED = 400  #: atoms from which on a second core pays
 
 

@@ -105,7 +105,7 @@ class Density:
     def pairs(self, positions: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """positions (B,N,3) -> unit (3,P,B) from i to j and distance (P,B) Å."""
         first = positions.permute(2, 1, 0)
-        vector = first[:, self.j] - first[:, self.i]
+        vector = first.index_select(1, self.j) - first.index_select(1, self.i)
         square = vector.square().sum(0) + TINY
         r = square.sqrt()
         return vector / r, r
@@ -127,7 +127,7 @@ class Density:
 
     def values(self, phi: Phi) -> torch.Tensor:
         """phi (P,F,B)."""
-        return phi.radial[:, self.n_row] * phi.angular[:, self.lm_row]
+        return phi.radial.index_select(1, self.n_row) * phi.angular.index_select(1, self.lm_row)
 
     def gather(self, values: torch.Tensor) -> torch.Tensor:
         """(P,F,B) per pair, or slopes of it (each centre's own sign) -> sums per slot (S,F,B)."""
@@ -137,7 +137,8 @@ class Density:
 
     def spread(self, slope: torch.Tensor) -> torch.Tensor:
         """The transpose of `gather`: dE/dA (S,F,B) -> dE/dphi (P,F,B)."""
-        return slope[self.slot_j].mul_(self.parity).add_(slope[self.slot_i])
+        there = slope.index_select(0, self.slot_j).mul_(self.parity)
+        return there.add_(slope.index_select(0, self.slot_i))
 
     def by_distance(self, phi: Phi) -> torch.Tensor:
         """dphi/dr_j of each pair's vector from i to j (P,F,3,B)."""
@@ -150,9 +151,9 @@ class Density:
 
     def pull_back(self, gradient: torch.Tensor, phi: Phi) -> torch.Tensor:
         """dE/dphi (P,F,B) -> dE/d(r_j - r_i) per pair (3,P,B), eV/Å."""
-        along = gradient * phi.angular[:, self.lm_row]
-        along.mul_(phi.slope[:, self.n_row])
-        weighted = gradient.mul_(phi.radial[:, self.n_row])
+        along = phi.angular.index_select(1, self.lm_row).mul_(gradient)
+        along.mul_(phi.slope.index_select(1, self.n_row))
+        weighted = gradient.mul_(phi.radial.index_select(1, self.n_row))
         by_lm = torch.empty_like(phi.angular)
         at = 0
         for l in range(self.l_max + 1):  # noqa: E741

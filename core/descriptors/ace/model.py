@@ -55,7 +55,8 @@ class _Centre:
         t = self.tables
         ra, b = t.basis.rows_a, slots.shape[2]
         a = t.a(slots)
-        p = t.s @ t.x(a)
+        one, two = a.index_select(0, t.first), a.index_select(0, t.second)
+        p = t.s @ t.x(a, one, two)
         g = torch.empty_like(p)
         for (l, start, stop), form in zip(t.blocks, self.forms, strict=True):  # noqa: E741
             wide = (len(form), (2 * l + 1) * p.shape[1])
@@ -63,8 +64,10 @@ class _Centre:
         energy = torch.linalg.vecdot(p, g, dim=0).reshape(t.count, b).sum(0)
         gx = t.s_t @ g
         pairs = gx[1 + ra :]
-        both = torch.cat([pairs * a[t.second], pairs * a[t.first]])
-        ga = (gx[1 : 1 + ra] + t.scatter @ both).mul_(2.0)
+        ga = gx[1 : 1 + ra]
+        ga += t.to_first @ two.mul_(pairs)
+        ga += t.to_second @ one.mul_(pairs)
+        ga.mul_(2.0)
         # every (slot, feature) belongs to one row and centre: plain assignment
         gradient.reshape(-1, b)[t.source] = ga.reshape(-1, b)
         return energy

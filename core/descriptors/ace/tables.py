@@ -62,16 +62,9 @@ class CentreTables:
         s = (basis.s_row, basis.s_col, basis.s_value)
         self.s = sparse(csr(*s, shape), device, dtype)
         self.s_t = sparse(csr(s[1], s[0], s[2], shape[::-1]), device, dtype)
-        pairs = np.arange(len(basis.first))
-        one = np.ones(len(pairs))
-        back = (basis.rows_a, 2 * len(pairs))
-        both = np.concatenate([basis.first, basis.second])
-        self.scatter = sparse(
-            csr(
-                both, np.concatenate([pairs, pairs + len(pairs)]), np.concatenate([one, one]), back
-            ),
-            device,
-            dtype,
+        #: sums over the products that a row of A is the first, or the second, factor of
+        self.to_first, self.to_second = (
+            self._sums(factor, basis.rows_a) for factor in (basis.first, basis.second)
         )
         #: (L, first channel row, last channel row) of each L's block of P
         ls, counts = np.unique(basis.channel_l, return_counts=True)
@@ -81,18 +74,29 @@ class CentreTables:
             self.blocks.append((int(l), at, at + int(count) * (2 * int(l) + 1)))
             at = self.blocks[-1][2]
 
+    def _sums(self, rows: np.ndarray, count: int) -> torch.Tensor:
+        """The matrix that adds entry k to row rows[k] of `count`."""
+        entries = csr(rows, np.arange(len(rows)), np.ones(len(rows)), (count, len(rows)))
+        return sparse(entries, self.device, self.dtype)
+
     def a(self, slots: torch.Tensor) -> torch.Tensor:
         """Sums per slot (S,F,B) -> A of this element's centres (rows, centres * B)."""
         flat = slots.reshape(-1, slots.shape[-1])
-        return flat[self.source].reshape(self.basis.rows_a, -1)
+        return flat.index_select(0, self.source).reshape(self.basis.rows_a, -1)
 
-    def x(self, a: torch.Tensor) -> torch.Tensor:
-        """[1, A, A A] (columns of S, C)."""
+    def x(
+        self,
+        a: torch.Tensor,
+        one: torch.Tensor | None = None,
+        two: torch.Tensor | None = None,
+    ) -> torch.Tensor:
+        """[1, A, A A] (columns of S, C). one, two: A of the products' factors, if there already."""
         rows = self.basis.rows_a
         out = a.new_empty(1 + rows + len(self.first), a.shape[1])
         out[0] = 1.0
         out[1 : 1 + rows] = a
-        torch.mul(a[self.first], a[self.second], out=out[1 + rows :])
+        one, two = a[self.first] if one is None else one, a[self.second] if two is None else two
+        torch.mul(one, two, out=out[1 + rows :])
         return out
 
     def forms(self, coefficients: np.ndarray) -> list[torch.Tensor]:
