@@ -183,9 +183,8 @@ def _from_model(path: str | Path, model: Model, *, device: str) -> ForceField:
         cls = field_class(model.key)
         values = hyper_from(cls, model.hyper)
         made = cls.from_state(model.molecule, values, model.state, device=device, dtype=model.dtype)
-        made.learnt = (
-            tuple(model.extra.get(LEARNT, "").split("; ")) if LEARNT in model.extra else ()
-        )
+        if LEARNT in model.extra:
+            made.learnt = tuple(model.extra[LEARNT].split("; "))
         return made
     except (ForceFieldError, KeyError, IndexError) as error:
         raise ForceFieldError(f"{path}: {error}") from error

@@ -63,13 +63,14 @@ class CentreDesign:
         nz, c = t.count, slopes.shape[2]
         ra = t.basis.rows_a
         a = t.a(slots)  # (rows, nz)
-        p = t.s @ t.x(a)
+        one, two = t.factors(a)
+        p = t.s @ t.x(a, one, two)
         da = t.a(slopes).reshape(ra, nz, c)
         dx = a.new_zeros(1 + ra + len(t.first), nz, c)
         dx[1 : 1 + ra] = da
         products = dx[1 + ra :]
-        torch.mul(da[t.first], a[t.second][..., None], out=products)
-        products.addcmul_(da[t.second], a[t.first][..., None])
+        torch.mul(da[t.first], two[..., None], out=products)
+        products.addcmul_(da[t.second], one[..., None])
         dp = (t.s @ dx.reshape(len(dx), nz * c)).reshape(-1, c)
         values = (p[self.other] * self.scale).ravel()
         d = sparse((self.crow, self.col, values, self.shape), t.device, t.dtype)

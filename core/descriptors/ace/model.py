@@ -55,7 +55,7 @@ class _Centre:
         t = self.tables
         ra, b = t.basis.rows_a, slots.shape[2]
         a = t.a(slots)
-        one, two = a.index_select(0, t.first), a.index_select(0, t.second)
+        one, two = t.factors(a)
         p = t.s @ t.x(a, one, two)
         g = torch.empty_like(p)
         for (l, start, stop), form in zip(t.blocks, self.forms, strict=True):  # noqa: E741

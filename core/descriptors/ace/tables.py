@@ -84,18 +84,16 @@ class CentreTables:
         flat = slots.reshape(-1, slots.shape[-1])
         return flat.index_select(0, self.source).reshape(self.basis.rows_a, -1)
 
-    def x(
-        self,
-        a: torch.Tensor,
-        one: torch.Tensor | None = None,
-        two: torch.Tensor | None = None,
-    ) -> torch.Tensor:
-        """[1, A, A A] (columns of S, C). one, two: A of the products' factors, if there already."""
+    def factors(self, a: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """A of the first and of the second factor of every product, each (products, C)."""
+        return a.index_select(0, self.first), a.index_select(0, self.second)
+
+    def x(self, a: torch.Tensor, one: torch.Tensor, two: torch.Tensor) -> torch.Tensor:
+        """[1, A, A A] (columns of S, C); one, two: the products' `factors`."""
         rows = self.basis.rows_a
         out = a.new_empty(1 + rows + len(self.first), a.shape[1])
         out[0] = 1.0
         out[1 : 1 + rows] = a
-        one, two = a[self.first] if one is None else one, a[self.second] if two is None else two
         torch.mul(one, two, out=out[1 + rows :])
         return out
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -96,22 +96,33 @@ def resolve(portions: Sequence[Portion], hyper: Any) -> Setup:
     r0 = transform(sizes, hyper) * (radii[first] + radii[second])
     r_in = hyper.inner * np.where(least < cutoff, least, radii[first] + radii[second])
 
-    def setup(degrees: tuple[float, ...]) -> Setup:
-        return Setup(
-            elements=elements,
-            degrees=degrees,
-            w_y=angular(sizes, hyper),
-            cutoff=cutoff,
-            pair_cutoff=max(hyper.pair_cutoff, cutoff),
-            less=fewer(molecules, elements, hyper),
-            more=dearer(molecules, elements, hyper),
-            r0=r0,
-            r_in=r_in,
-            n_pair=hyper.pair_functions,
-            most=most_neighbours(molecules, elements),
-        )
-
+    setup = _maker(molecules, sizes, hyper, cutoff, r0, r_in)
     return setup(_degrees(setup, sizes, hyper))
+
+
+def _maker(
+    molecules: Sequence[np.ndarray],
+    sizes: Sequence[tuple[int, int]],
+    hyper: Any,
+    cutoff: float,
+    r0: np.ndarray,
+    r_in: np.ndarray,
+) -> Callable[[tuple[float, ...]], Setup]:
+    """The basis for these molecules, but for its degrees; sizes: atoms and frames of each."""
+    elements = np.unique(np.concatenate(molecules))
+    fixed: dict[str, Any] = {
+        "elements": elements,
+        "w_y": angular(sizes, hyper),
+        "cutoff": cutoff,
+        "pair_cutoff": max(hyper.pair_cutoff, cutoff),
+        "less": fewer(molecules, elements, hyper),
+        "more": dearer(molecules, elements, hyper),
+        "r0": r0,
+        "r_in": r_in,
+        "n_pair": hyper.pair_functions,
+        "most": most_neighbours(molecules, elements),
+    }
+    return lambda degrees: Setup(degrees=degrees, **fixed)
 
 
 def _distances(portion: Portion, elements: np.ndarray, cutoff: float) -> np.ndarray:
@@ -190,28 +201,26 @@ def _target(sizes: Sequence[tuple[int, int]], hyper: Any) -> int:
     """The number of functions that the basis should have about."""
     if hyper.functions:
         return int(hyper.functions)
-    top = MOST if max(n for n, _ in sizes) <= SMALL else MOST_LARGE
+    top = MOST_LARGE if _large(n for n, _ in sizes) else MOST
     return int(np.clip(PER_ROW * _rows(sizes), FEWEST, top))
 
 
 def _order(sizes: Sequence[tuple[int, int]], n_elements: int, hyper: Any) -> int:
     """Correlation order: in a large molecule more is bought by reach than by a fifth body."""
-    far = max(n for n, _ in sizes) > SMALL and _target(sizes, hyper) >= FAR
+    far = _large(n for n, _ in sizes) and _target(sizes, hyper) >= FAR
     return int(hyper.order or (4 if n_elements <= 3 and not far else 3))
 
 
 def reach(sizes: Sequence[tuple[int, int]], hyper: Any) -> float:
     """The cutoff in Å. On aspirin with 4000 functions 3.5 Å are best, with 7000 4.5 to 5 Å."""
-    if max(n for n, _ in sizes) <= SMALL:
+    if not _large(n for n, _ in sizes):
         return float(hyper.cutoff or 5.0)
     return float(hyper.cutoff or (4.7 if _target(sizes, hyper) >= FAR else NEAR))
 
 
 def transform(sizes: Sequence[tuple[int, int]], hyper: Any) -> float:
     """r0 in sums of covalent radii."""
-    if max(n for n, _ in sizes) <= SMALL:
-        return float(hyper.r0 or 2.0)
-    return float(hyper.r0 or 0.8)
+    return float(hyper.r0 or (0.8 if _large(n for n, _ in sizes) else 2.0))
 
 
 def _rows(sizes: Sequence[tuple[int, int]]) -> int:
@@ -223,7 +232,7 @@ def angular(sizes: Sequence[tuple[int, int]], hyper: Any) -> float:
     """Weight of the angular degree. Raises ForceFieldError below 0.1."""
     if 0 < hyper.w_y < 0.1:
         raise ForceFieldError("linear ACE: the weight of angular degree is 0 (automatic) or >= 0.1")
-    small = max(n for n, _ in sizes) <= SMALL and _target(sizes, hyper) < FAR
+    small = not _large(n for n, _ in sizes) and _target(sizes, hyper) < FAR
     return float(hyper.w_y or (0.5 if small else 0.3))
 
 
@@ -234,11 +243,7 @@ def fewer(molecules: Sequence[np.ndarray], elements: np.ndarray, hyper: Any) -> 
     surroundings of carbon need the functions: less = min(rare, log2(commonest heavy / own count)),
     atoms counted in the molecule that has the most of the element.
     """
-    rare = hyper.rare if max(map(len, molecules)) > SMALL else 0.0
-    less = np.minimum(rare, _rarity(molecules, elements))
-    return tuple(
-        float(hyper.hydrogen if e == 1 else x) for e, x in zip(elements, less, strict=True)
-    )
+    return _by_rarity(molecules, elements, hydrogen=hyper.hydrogen, rare=hyper.rare)
 
 
 def dearer(molecules: Sequence[np.ndarray], elements: np.ndarray, hyper: Any) -> tuple[float, ...]:
@@ -249,15 +254,26 @@ def dearer(molecules: Sequence[np.ndarray], elements: np.ndarray, hyper: Any) ->
     as much as one degree. more = min(neighbours, log2(commonest heavy / own count)), hydrogen all;
     in molecules of up to SMALL atoms, where hydrogens are most of what moves, 0.
     """
-    top = hyper.neighbours if max(map(len, molecules)) > SMALL else 0.0
-    more = np.minimum(top, _rarity(molecules, elements))
-    return tuple(float(top if e == 1 else x) for e, x in zip(elements, more, strict=True))
+    top = hyper.neighbours if _large(map(len, molecules)) else 0.0
+    return _by_rarity(molecules, elements, hydrogen=top, rare=top)
 
 
-def _rarity(molecules: Sequence[np.ndarray], elements: np.ndarray) -> np.ndarray:
-    """log2(commonest heavy / own count) of elements (Z,), in the molecule with most of each."""
+def _by_rarity(
+    molecules: Sequence[np.ndarray], elements: np.ndarray, *, hydrogen: float, rare: float
+) -> tuple[float, ...]:
+    """min(rare, log2(commonest heavy / own count)) of elements (Z,), but `hydrogen` for hydrogen.
+
+    Counted in the molecule with most of each; 0 for heavy elements of small molecules.
+    """
     counts = np.max([[(m == e).sum() for e in elements] for m in molecules], axis=0)
-    return np.log2(max(counts[elements > 1], default=1) / counts)
+    rarity = np.log2(max(counts[elements > 1], default=1) / counts)
+    weights = np.minimum(rare if _large(map(len, molecules)) else 0.0, rarity)
+    return tuple(float(hydrogen if e == 1 else x) for e, x in zip(elements, weights, strict=True))
+
+
+def _large(atoms: Iterable[int]) -> bool:
+    """Whether the largest of molecules with so many atoms is above SMALL."""
+    return max(atoms) > SMALL
 
 
 def expected_columns(sizes: Sequence[tuple[np.ndarray, int]], hyper: Any) -> int:
@@ -269,17 +285,9 @@ def expected_columns(sizes: Sequence[tuple[np.ndarray, int]], hyper: Any) -> int
     if hyper.functions >= MANY and not hyper.degrees.strip():
         return int(hyper.functions)
     molecules = [numbers for numbers, _ in sizes]
-    elements = np.unique(np.concatenate(molecules))
     counts = [(len(numbers), frames) for numbers, frames in sizes]
-    ones = np.ones(pair_count(len(elements)))
-    most = most_neighbours(molecules, elements)
-
-    def setup(degrees: tuple[float, ...]) -> Setup:
-        n = hyper.pair_functions
-        w_y = angular(counts, hyper)
-        less, more = fewer(molecules, elements, hyper), dearer(molecules, elements, hyper)
-        return Setup(elements, degrees, w_y, 5.0, ones, 0.5 * ones, n, most, 5.0, less, more)
-
+    ones = np.ones(pair_count(len(np.unique(np.concatenate(molecules)))))
+    setup = _maker(molecules, counts, hyper, 5.0, ones, 0.5 * ones)  # no distance counts here
     return setup(_degrees(setup, counts, hyper)).columns()
 
 

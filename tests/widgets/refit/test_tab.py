@@ -11,22 +11,11 @@ from core.analyses.refit import ParameterChange
 from core.units import ENERGY_UNITS, KCAL_MOL
 from tests.molecules import HYDROXYL, METHYL
 from tests.tolerances import BATCH_EQUALS_SINGLE
-from tests.widgets.refit_lab import GAFF, begun, energies, scanned
+from tests.widgets.refit_lab import begun, energies
 from widgets.parameter import rows
 from widgets.parameter.plots import AFTER, BEFORE, CURRENT
 from widgets.refit.rows import change_rows, keys_of
 from widgets.surface.overlays import PointReader
-
-
-@pytest.fixture
-def lab(working):
-    working.session.catalog = (*working.session.catalog, GAFF)
-    return working
-
-
-@pytest.fixture
-def panel(qtbot, lab):
-    return scanned(qtbot, lab)
 
 
 # -- the form ---------------------------------------------------------------------------------

@@ -12,23 +12,12 @@ from core.analyses import surface_tools as tools
 from core.analyses.parameter_scan import ParameterScanSpec
 from core.units import KCAL_MOL
 from tests.molecules import METHYL, labelled
-from tests.widgets.refit_lab import GAFF, begun, editor, make_refit, scanned, stronger
+from tests.widgets.refit_lab import begun, editor, make_refit, stronger
 from widgets.parameter.bar import MAP
 from widgets.parameter.document import same_terms
 from widgets.parameter.plots import AFTER, BEFORE, CURRENT, ORIGINAL
 from widgets.refit.bars import NONE
 from widgets.refit.history import START
-
-
-@pytest.fixture
-def lab(working):
-    working.session.catalog = (*working.session.catalog, GAFF)
-    return working
-
-
-@pytest.fixture
-def panel(qtbot, lab):
-    return scanned(qtbot, lab)
 
 
 # -- going back -------------------------------------------------------------------------------

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import numpy as np
-import pytest
 from PySide6.QtCore import Qt
 
 from core.analyses.parameter_scan import ParameterScanSpec
@@ -11,22 +10,12 @@ from core.analyses.parameters import Flag
 from core.analyses.topology_saving import SaveTopologySpec
 from core.units import ENERGY_UNITS
 from tests.molecules import ETHANOL, HYDROXYL
-from tests.widgets.parameters_lab import choose, empty_panel, filled, rows_of, torsions
+from tests.widgets.parameters_lab import choose, rows_of, torsions
 from widgets.parameter import rows
 from widgets.parameter.bar import MAP
 from widgets.parameter.layers import stacked, without_clashes
 
 LEFT = Qt.MouseButton.LeftButton
-
-
-@pytest.fixture
-def lab(working):
-    return working
-
-
-@pytest.fixture
-def panel(qtbot, lab):
-    return filled(qtbot, lab, empty_panel(qtbot, lab))
 
 
 # -- molecule view ----------------------------------------------------------------------------

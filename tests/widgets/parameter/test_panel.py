@@ -15,27 +15,12 @@ from core.analyses.parameters import Flag, ParametersSpec
 from core.engine.context import Context
 from core.units import ENERGY_UNITS, KCAL_MOL
 from tests.widgets.lab import show
-from tests.widgets.parameters_lab import choose, empty_panel, filled, line, rows_of, torsions
+from tests.widgets.parameters_lab import choose, line, rows_of, torsions
 from widgets.panels.parameters import ParametersPanel
 from widgets.parameter import rows
 from widgets.parameter.follow import changed_kinds
 
 LEFT = Qt.MouseButton.LeftButton
-
-
-@pytest.fixture
-def lab(working):
-    return working
-
-
-@pytest.fixture
-def empty(qtbot, lab):
-    return empty_panel(qtbot, lab)
-
-
-@pytest.fixture
-def panel(qtbot, lab, empty):
-    return filled(qtbot, lab, empty)
 
 
 # -- states -----------------------------------------------------------------------------------
